@@ -1,0 +1,1 @@
+"""A boto3 client for rerank endpoints."""

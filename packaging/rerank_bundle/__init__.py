@@ -1,0 +1,1 @@
+"""Builds and checks model.tar.gz bundles."""

@@ -1,0 +1,1 @@
+"""The rerank command: package, deploy locally, invoke, transform."""
