@@ -1,0 +1,112 @@
+"""Every error the commands raise, as a tree, and how any error is told to a person.
+
+OpsError                exit code 1
+├── NotFound            a file, parameter, endpoint or job that was named is not there
+├── Refused             what was asked cannot work: said before anything is submitted
+├── Missing             a program or package this command needs is not installed
+└── Unfinished          AWS (or the local one) did the work and it failed
+
+`explain` turns errors of every package of this kit, of botocore and of the file system into ERROR and TIP. Anything else
+is a bug of ours and shows itself as one.
+"""
+
+import subprocess
+import sys
+from dataclasses import dataclass
+
+PACKAGES = frozenset(
+    {"rerank_engine", "rerank_bundle", "rerank_infra", "rerank_client", "rerank_training", "rerank_ops"}
+)
+
+
+class OpsError(Exception):
+    """Base of all errors a command raises on purpose.
+
+    Attributes:
+        tip: what the reader can do about it; None when the message already says it.
+    """
+
+    exit_code = 1
+
+    def __init__(self, message: str, *, tip: str | None = None) -> None:
+        super().__init__(message)
+        self.tip = tip
+
+
+class NotFound(OpsError):
+    """Something that was named does not exist."""
+
+
+class Refused(OpsError):
+    """The request cannot work as it stands."""
+
+
+class Missing(OpsError):
+    """A program or package is not installed."""
+
+
+class Unfinished(OpsError):
+    """The remote side accepted the work and failed at it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """An error as a person reads it."""
+
+    message: str
+    tip: str | None = None
+    exit_code: int = 1
+
+
+# What a ClientError of AWS asks for, by its code.
+_CLIENT_TIPS = {
+    "ExpiredToken": "The session has expired: sign in again (aws sso login, or new keys).",
+    "ExpiredTokenException": "The session has expired: sign in again (aws sso login, or new keys).",
+    "UnrecognizedClientException": "The access key is not known to this account or region: check `rerank doctor`.",
+    "InvalidClientTokenId": "The access key is not known: check `rerank doctor`.",
+    "AccessDenied": _FORBIDDEN,
+    "AccessDeniedException": _FORBIDDEN,
+    "ResourceLimitExceeded": "Ask for a higher quota in Service Quotas; `rerank doctor` shows the current one.",
+    "ThrottlingException": "AWS is throttling this account: try again in a moment.",
+}
+
+
+def explain(error: BaseException) -> Explained | None:
+    """`error` as message, tip and exit code; None when it is not one that is raised on purpose."""
+    if type(error).__module__.partition(".")[0] in PACKAGES:
+        return Explained(str(error), getattr(error, "tip", None), getattr(error, "exit_code", 1))
+    if isinstance(error, ModuleNotFoundError) and error.name and error.name.partition(".")[0] not in PACKAGES:
+        return Explained(f"Python package {error.name!r} is not installed.", "pip install -e '.[ops]' in the checkout.")
+    if isinstance(error, subprocess.CalledProcessError):
+        command = error.cmd if isinstance(error.cmd, str) else " ".join(map(str, error.cmd))
+        return Explained(f"Exit code {error.returncode} from: {command}")
+    return _explain_botocore(error) or _explain_os(error)
+
+
+def _explain_os(error: BaseException) -> Explained | None:
+    if not isinstance(error, OSError) or not error.strerror:
+        return None
+    return Explained(f"{error.strerror}: {error.filename}" if error.filename else error.strerror)
+
+
+def _explain_botocore(error: BaseException) -> Explained | None:
+    exceptions = sys.modules.get("botocore.exceptions")  # not imported: then the error is not one of its
+    if exceptions is None:
+        return None
+    if isinstance(error, exceptions.ClientError):
+        code = error.response.get("Error", {}).get("Code", "")
+        return Explained(str(error), _CLIENT_TIPS.get(code))
+    if isinstance(error, (exceptions.NoCredentialsError, exceptions.PartialCredentialsError)):
+        return Explained(
+            "No AWS credentials were found.",
+            "Sign in (aws configure, aws sso login, or AWS_PROFILE), or use --local with `rerank local up`.",
+        )
+    if isinstance(error, exceptions.NoRegionError):
+        return Explained("No AWS region is set.", "Pass --region, or set AWS_REGION.")
+    if isinstance(error, exceptions.EndpointConnectionError):
+        return Explained(
+            str(error), "Is the network up? For the AWS on this machine: `rerank local up`, then `rerank local status`."
+        )
+    if isinstance(error, (exceptions.BotoCoreError, exceptions.HTTPClientError)):
+        return Explained(str(error))
+    return None
