@@ -6,8 +6,8 @@ OpsError                exit code 1
 ├── Missing             a program or package this command needs is not installed
 └── Unfinished          AWS (or the local one) did the work and it failed
 
-`explain` turns errors of every package of this kit, of botocore and of the file system into ERROR and TIP. Anything else
-is a bug of ours and shows itself as one.
+`explain` turns errors of every package of this kit, of botocore and of the file system into ERROR and TIP. Anything
+else is a bug of ours and shows itself as one.
 """
 
 import subprocess
@@ -17,6 +17,7 @@ from dataclasses import dataclass
 PACKAGES = frozenset(
     {"rerank_engine", "rerank_bundle", "rerank_infra", "rerank_client", "rerank_training", "rerank_ops"}
 )
+_FORBIDDEN = "The caller's role lacks this permission: ask for it, or use the deployment's invoke policy."
 
 
 class OpsError(Exception):
