@@ -1,7 +1,7 @@
 """Which AWS a command talks to: an account, or the one on this machine.
 
 The same code serves both; only the endpoint URL and the keys differ. AWS_ENDPOINT_URL, AWS_PROFILE and the rest work as
-in every boto3 program; `--local` takes all of it from the local AWS of this project, and nothing from the user's profile.
+in every boto3 program; `--local` takes all of it from the local AWS of this project and nothing of the user's profile.
 """
 
 import os
