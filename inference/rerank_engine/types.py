@@ -80,3 +80,22 @@ class TokenPair:
     ids: Sequence[int]
     document_tokens: int
     truncated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A request as token ids, between `Reranker.prepare` and `Reranker.finish`.
+
+    Attributes:
+        pairs: one per document, in the caller's order; equal documents share one TokenPair object.
+        options: what the caller asked for.
+        query_tokens: tokens of the query that are scored.
+        query_truncated: whether the query was cut.
+        tokenize_s: seconds it took.
+    """
+
+    pairs: Sequence[TokenPair]
+    options: RerankOptions
+    query_tokens: int
+    query_truncated: bool
+    tokenize_s: float

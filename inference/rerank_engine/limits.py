@@ -1,0 +1,61 @@
+"""What a request may ask: checked before anything is tokenised."""
+
+from collections.abc import Sequence
+
+from rerank_engine.errors import FieldError, InvalidRequest
+from rerank_engine.types import RerankOptions
+
+_SHOWN = 8
+
+
+def check_request(query: str, documents: Sequence[str], options: RerankOptions, *, max_documents: int) -> None:
+    """Raise InvalidRequest, naming every wrong field, unless the request can be scored.
+
+    Empty strings can be: they are texts without tokens.
+    """
+    wrong = [*_query(query), *_documents(documents, max_documents), *_options(options)]
+    if wrong:
+        where = "; ".join(f"{'.'.join(map(str, one.field))}: {one.message}" for one in wrong[:_SHOWN])
+        raise InvalidRequest(f"Invalid request: {where}", fields=tuple(wrong))
+
+
+def too_long(lengths: dict[tuple[str | int, ...], tuple[int, int]]) -> InvalidRequest:
+    """The error for texts that do not fit and must not be cut: field -> (its tokens, the tokens it may have)."""
+    fields = tuple(
+        FieldError(field=field, message=f"has {tokens} tokens, {limit} fit", type="value", input=tokens)
+        for field, (tokens, limit) in lengths.items()
+    )
+    where = "; ".join(f"{'.'.join(map(str, one.field))} {one.message}" for one in fields[:_SHOWN])
+    more = f" and {len(fields) - _SHOWN} more" if len(fields) > _SHOWN else ""
+    return InvalidRequest(f"Too long to score without truncation: {where}{more}.", fields=fields)
+
+
+def _query(query: object) -> list[FieldError]:
+    return [] if isinstance(query, str) else [_wrong_type(("query",), query, "a string")]
+
+
+def _documents(documents: object, max_documents: int) -> list[FieldError]:
+    if isinstance(documents, str | bytes) or not isinstance(documents, Sequence):
+        return [_wrong_type(("documents",), documents, "a list of strings")]
+    if not documents:
+        return [FieldError(field=("documents",), message="is empty. Give at least one.", type="value", input=[])]
+    if len(documents) > max_documents:
+        message = f"has {len(documents)} documents. At most {max_documents} are taken in one request."
+        return [FieldError(field=("documents",), message=message, type="value", input=len(documents))]
+    return [
+        _wrong_type(("documents", index), document, "a string")
+        for index, document in enumerate(documents)
+        if not isinstance(document, str)
+    ]
+
+
+def _options(options: RerankOptions) -> list[FieldError]:
+    return [
+        FieldError(field=(name,), message=f"is {value}. Must be at least 1.", type="value", input=value)
+        for name in ("top_n", "max_tokens_per_document")
+        if (value := getattr(options, name)) is not None and value < 1
+    ]
+
+
+def _wrong_type(field: tuple[str | int, ...], value: object, expected: str) -> FieldError:
+    return FieldError(field=field, message=f"is {type(value).__name__}. Must be {expected}.", type="type")

@@ -1,0 +1,175 @@
+"""Text to token ids: queries and documents encoded apart, then joined as the tokenizer's own pair template says.
+
+tokenizer.json is read by the `tokenizers` library and by nothing else: transformers 5 rebuilds the published rerankers'
+tokenizer as another kind and yields other tokens. Special ids come from the template, never from config.json, whose
+pad_token_id 0 is the id of `<s>`.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from tokenizers import Encoding, Tokenizer
+
+from rerank_engine.errors import CheckpointError
+from rerank_engine.types import TokenPair
+
+CHARS_PER_TOKEN = 8  # first guess of what a window of tokens takes; English prose has 4 to 5
+GROWTH = 8
+_WORD_END = re.compile(r"[^ \n](?=[ \n])")
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+@dataclass(frozen=True, slots=True)
+class PairTemplate:
+    """The special tokens around a pair: prefix query middle document suffix."""
+
+    prefix: tuple[int, ...]
+    middle: tuple[int, ...]
+    suffix: tuple[int, ...]
+
+    @property
+    def special_tokens(self) -> int:
+        """Tokens of a pair that are neither query nor document."""
+        return len(self.prefix) + len(self.middle) + len(self.suffix)
+
+    @property
+    def separator_id(self) -> int:
+        """The first special token after the query."""
+        return self.middle[0]
+
+    @classmethod
+    def of(cls, tokenizer: Tokenizer) -> Self:
+        """The template of tokenizer.json's post-processor, of whatever kind it is: read off an encoded pair.
+
+        Raises:
+            CheckpointError: the tokenizer puts no special token between query and document.
+        """
+        pair: Encoding = tokenizer.encode("a", "b")
+        sequence, ids = pair.sequence_ids, pair.ids
+        query = [i for i, which in enumerate(sequence) if which == 0]
+        document = [i for i, which in enumerate(sequence) if which == 1]
+        if not query or not document or document[0] - query[-1] < 2:
+            raise CheckpointError(
+                "tokenizer.json has no pair template: no special token stands between query and document.",
+                tip="A reranker's tokenizer.json has a post-processor: Roberta-, Bert- or TemplateProcessing.",
+            )
+        return cls(
+            prefix=tuple(ids[: query[0]]),
+            middle=tuple(ids[query[-1] + 1 : document[0]]),
+            suffix=tuple(ids[document[-1] + 1 :]),
+        )
+
+
+class PairTokenizer:
+    """A tokenizer.json and its pair template.
+
+    Attributes:
+        template: the special tokens around a pair.
+        vocab_size: entries of the vocabulary, added tokens included.
+    """
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        tokenizer.no_truncation()  # tokenizer.json may carry both; lengths are this class's business
+        tokenizer.no_padding()
+        self._tokenizer = tokenizer
+        # encode_batch_fast leaves out the offsets of each token, which nobody reads here.
+        self._encode_batch = getattr(tokenizer, "encode_batch_fast", tokenizer.encode_batch)
+        self._words_end_at_spaces = _words_end_at_spaces(tokenizer)
+        self.template = PairTemplate.of(tokenizer)
+        self.vocab_size: int = tokenizer.get_vocab_size(with_added_tokens=True)
+
+    @classmethod
+    def from_dir(cls, model_dir: Path) -> Self:
+        """The tokenizer in `model_dir`/tokenizer.json.
+
+        Raises:
+            CheckpointError: it is missing, unreadable, or has no pair template.
+        """
+        path = model_dir / "tokenizer.json"
+        if not path.is_file():
+            raise CheckpointError(f"{path} is missing.", tip="Vocabulary files without a tokenizer.json are not read.")
+        try:
+            tokenizer = Tokenizer.from_file(str(path))
+        except Exception as error:  # the library raises bare Exception
+            raise CheckpointError(f"{path} cannot be read: {error}.") from error
+        return cls(tokenizer)
+
+    def encode_query(self, text: str, limit: int | None = None) -> list[int]:
+        """Token ids of a query, without special tokens; `limit` as in `encode_documents`."""
+        return self.encode_documents([text], limit)[0]
+
+    def encode_documents(self, texts: Sequence[str], limit: int | None = None) -> list[list[int]]:
+        """Token ids of documents, without special tokens.
+
+        With a `limit`, a document far longer than that many tokens is encoded only up to the end of some word, far
+        enough that more than `limit` tokens come out; a piece that yields fewer is never accepted. The first `limit`
+        are then those of the whole document, since tokenizers split at spaces before they do anything else (where one
+        does not, documents are encoded whole). Only where no space comes for 64 characters a token, a word is cut,
+        which could change the tokens next to the cut: far behind the limit. Such documents count as truncated anyway.
+        """
+        pieces = [_well_formed(text) for text in texts]
+        if limit is None or not self._words_end_at_spaces:
+            return self._encode(pieces)
+        encoded: list[list[int]] = [[] for _ in pieces]
+        pending, chars = list(range(len(pieces))), CHARS_PER_TOKEN * (limit + 1)
+        while pending:
+            cut = {index: _first_words(pieces[index], chars) for index in pending}
+            for index, ids in zip(pending, self._encode(list(cut.values())), strict=True):
+                encoded[index] = ids
+            pending = [i for i in pending if len(encoded[i]) <= limit and len(cut[i]) < len(pieces[i])]
+            chars *= GROWTH
+        return encoded
+
+    def pair(
+        self, query_ids: Sequence[int], document_ids: Sequence[int], *, max_length: int, max_document: int | None = None
+    ) -> TokenPair:
+        """Join a query and a document, cutting the document's end so that the pair has at most `max_length` tokens.
+
+        `max_document` caps the document further. The query is taken as it is: see `query_share`.
+        """
+        room = self.document_room(len(query_ids), max_length=max_length, max_document=max_document)
+        kept = document_ids[:room]
+        template = self.template
+        return TokenPair(
+            ids=[*template.prefix, *query_ids, *template.middle, *kept, *template.suffix],
+            document_tokens=len(kept),
+            truncated=len(document_ids) > room,
+        )
+
+    def query_share(self, *, max_length: int, max_query: int) -> int:
+        """Tokens a query may have: `max_query`, and at most 3/4 of what the special tokens leave of the window."""
+        return min(max_query, 3 * (max_length - self.template.special_tokens) // 4)
+
+    def document_room(self, query_tokens: int, *, max_length: int, max_document: int | None = None) -> int:
+        """Tokens a document may have beside a query of `query_tokens`."""
+        room = max(0, max_length - self.template.special_tokens - query_tokens)
+        return room if max_document is None else min(room, max_document)
+
+    def _encode(self, texts: list[str]) -> list[list[int]]:
+        return [encoding.ids for encoding in self._encode_batch(texts, add_special_tokens=False)]
+
+
+def _words_end_at_spaces(tokenizer: Tokenizer) -> bool:
+    """Whether text is split at spaces before the vocabulary is looked at."""
+    if tokenizer.pre_tokenizer is None:
+        return False
+    text = "a b" if tokenizer.normalizer is None else tokenizer.normalizer.normalize_str("a b")
+    return len(tokenizer.pre_tokenizer.pre_tokenize_str(text)) > 1
+
+
+def _first_words(text: str, chars: int) -> str:
+    """`text` up to the first end of a word after `chars` characters; within a word if none ends before 8 times that."""
+    if len(text) <= chars:
+        return text
+    word_end = _WORD_END.search(text, chars - 1, GROWTH * chars)
+    return text[: word_end.end() if word_end else GROWTH * chars]
+
+
+def _well_formed(text: str) -> str:
+    """`text` with surrogate pairs joined and lone surrogates, which are no characters and have no UTF-8, as U+FFFD."""
+    if text.isascii() or not _SURROGATE.search(text):
+        return text
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")

@@ -1,0 +1,24 @@
+"""Fixtures that every suite shares."""
+
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="session")
+def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the demo checkpoint: a small JinaBERT with seeded random weights and its tokenizer. Do not write to it."""
+    from rerank_bundle.demo import make_demo_checkpoint
+
+    return make_demo_checkpoint(tmp_path_factory.mktemp("checkpoint") / "tiny")
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of specifications, golden vectors and data sets beside the repository; skips where there is none."""
+    folder = ROOT.parent / "shared"
+    if not folder.is_dir():
+        pytest.skip(f"{folder} is not present")
+    return folder
