@@ -1,0 +1,50 @@
+"""Run by path in an interpreter of its own (see `isolated`), never imported: scores pairs with a bundle's own engine.
+
+stdin: {"code": folder, "models": [folder, …], "pairs": [[query, document], …], "settings": {RERANK_…: value}}
+stdout: {"family", "max_length", "settings", "logits": [[…] per model]}, or {"error": {"kind", "message", "tip"}}
+"""
+
+import importlib
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+# fp32 on one CPU thread: the same numbers wherever it runs, up to the last digits.
+REFERENCE = {"RERANK_DEVICE": "cpu", "RERANK_PRECISION": "fp32", "RERANK_THREADS": "1"}
+
+
+def score(request: dict[str, Any]) -> dict[str, Any]:
+    """The reply to `request`."""
+    code = Path(request["code"]).resolve()
+    sys.path.insert(0, str(code))
+    settings = importlib.import_module("rerank_engine.settings").Settings
+    written = settings.from_env(request["settings"]).to_env()
+    engine = importlib.import_module("rerank_engine.engine")
+    origin = Path(str(engine.__file__)).resolve()
+    if not origin.is_relative_to(code):
+        raise ImportError(f"rerank_engine was imported from {origin}, not from the bundle's code/")
+    family, max_length, logits = "", 0, []
+    for model_dir in request["models"]:
+        reranker = engine.Reranker.load(Path(model_dir), settings.from_env(REFERENCE))
+        family, max_length = str(reranker.family), int(reranker.max_length)
+        logits.append([float(logit) for logit in reranker.score([tuple(pair) for pair in request["pairs"]])])
+    return {"family": family, "max_length": max_length, "settings": written, "logits": logits}
+
+
+def main() -> None:
+    """Reads the request, writes the reply; what the engine prints goes to stderr."""
+    reply_to = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    try:
+        reply = score(json.load(sys.stdin))
+    except Exception as error:
+        tip = getattr(error, "tip", None)
+        reply = {"error": {"kind": type(error).__name__, "message": str(error), "tip": tip}}
+    with reply_to:
+        json.dump(reply, reply_to)
+
+
+if __name__ == "__main__":
+    main()
