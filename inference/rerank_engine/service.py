@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from rerank_engine import jsonlines, wire
 from rerank_engine.dialects import recognise
-from rerank_engine.errors import FieldError, InvalidRequest, PayloadTooLarge, RequestError, RerankError
+from rerank_engine.errors import PayloadTooLarge, RequestError, RerankError
 from rerank_engine.exchange import Exchange, HttpReply, Record, echoable, new_request_id, split_scores
 from rerank_engine.hosting import Hosting
 from rerank_engine.media import MediaType, negotiate, parse_content_type
@@ -96,7 +96,6 @@ class Service:
             record.id = _id_of(payload)
             record.dialect = recognise(payload)
             record.request = record.dialect.parse(payload)
-            self._check(len(record.request.documents))
             started = time.perf_counter()
             request = record.request
             record.prepared = self.engine.prepare(request.query, request.documents, request.options)
@@ -104,16 +103,6 @@ class Service:
         except Exception as error:
             record.error = as_rerank_error(error)
         return record
-
-    def _check(self, documents: int) -> None:
-        most = self.settings.max_documents
-        if documents > most:
-            fault = FieldError(("documents",), f"must hold at most {most} documents", "value", f"a list of {documents}")
-            raise InvalidRequest(
-                f"'documents' holds {documents} documents; at most {most} are taken.",
-                fields=(fault,),
-                tip="Send several requests: scores do not depend on each other, so their results can be merged.",
-            )
 
     def _answer(self, exchange: Exchange) -> HttpReply:
         scores = split_scores(exchange.records, exchange.outcome.scores)

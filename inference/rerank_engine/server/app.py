@@ -1,0 +1,166 @@
+"""Our server as an ASGI application: SageMaker's paths, and Jina's.
+
+The event loop only moves bytes: JSON and tokens are worked on in a small pool of threads and the model on its own, so
+that /ping answers in time whatever is being computed.
+"""
+
+import asyncio
+import json
+import os
+import time
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+from rerank_engine.errors import DeadlineExceeded, Overloaded
+from rerank_engine.exchange import CUSTOM_ATTRIBUTES, Exchange, HttpReply, echoable, new_request_id
+from rerank_engine.metrics import CONTENT_TYPE
+from rerank_engine.scheduler import Job, Scheduler
+from rerank_engine.scoring import Outcome, as_rerank_error
+from rerank_engine.server.http import Call, ClientGone, MethodNotAllowed, NotFound, Receive, Scope, Send, send_reply
+from rerank_engine.server.life import Life
+from rerank_engine.server.telemetry import Telemetry
+from rerank_engine.service import Service
+
+T = TypeVar("T")
+Route = Callable[["App", Call], Awaitable[HttpReply]]
+_READERS = 4
+_MOST_TRANSFORMS = 8
+
+
+class App:
+    """The ASGI application.
+
+    Args:
+        life: the model's life; requests before it is ready are answered 503.
+        telemetry: where requests are counted.
+    """
+
+    def __init__(self, life: Life, telemetry: Telemetry) -> None:
+        self.life = life
+        self.telemetry = telemetry
+        self.inflight = 0
+        self._pool = ThreadPoolExecutor(_READERS, thread_name_prefix="rerank-read")
+        telemetry.gauge("rerank_ready", "1 when /ping answers 200.", lambda: float(life.trouble() is None))
+        telemetry.gauge("rerank_inflight_requests", "Requests accepted and not answered.", lambda: self.inflight)
+        telemetry.gauge("rerank_queued_requests", "Requests whose pairs wait for the model.", lambda: life.waiting)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection's request (ASGI)."""
+        if scope["type"] != "http":
+            raise NotImplementedError(f"{scope['type']} is not served")
+        call = Call(scope, receive)
+        try:
+            reply = await self._route(call)
+        except ClientGone:
+            self.telemetry.requests.add(path=call.path, status="499")
+            return
+        await send_reply(send, reply, head=call.method == "HEAD")
+
+    async def _route(self, call: Call) -> HttpReply:
+        routes = ROUTES.get(call.path)
+        if routes is None:
+            return _refusal(call, NotFound(f"There is no {call.path[:100]!r} here.", tip=f"Try {', '.join(ROUTES)}."))
+        route = routes.get("GET" if call.method == "HEAD" else call.method)
+        if route is None:
+            allowed = ", ".join([*routes, "HEAD"] if "GET" in routes else routes)
+            refusal = _refusal(call, MethodNotAllowed(f"{call.path} takes {allowed}, not {call.method[:20]}."))
+            return HttpReply(405, headers={**refusal.headers, "Allow": allowed}, body=refusal.body)
+        return await route(self, call)
+
+    async def ping(self, call: Call) -> HttpReply:
+        """Health: 200 without a body, or 503 with the reason."""
+        trouble = self.life.trouble()
+        return HttpReply(200) if trouble is None else HttpReply(503, body=json.dumps({"status": trouble}).encode())
+
+    async def execution_parameters(self, call: Call) -> HttpReply:
+        """What batch transform should do when the job does not say."""
+        megabytes = self.life.hosting.max_payload_mb or 6
+        parameters = {
+            "MaxConcurrentTransforms": max(1, min(os.cpu_count() or 1, _MOST_TRANSFORMS, 100 // megabytes)),
+            "BatchStrategy": "MULTI_RECORD",
+            "MaxPayloadInMB": megabytes,
+        }
+        return HttpReply(200, body=json.dumps(parameters).encode())
+
+    async def metrics(self, call: Call) -> HttpReply:
+        """Prometheus' page."""
+        return HttpReply(200, CONTENT_TYPE, body=self.telemetry.page())
+
+    async def rerank(self, call: Call) -> HttpReply:
+        """Score a request: read it, tokenise, wait for the model, render."""
+        started = time.perf_counter()
+        exchange = _exchange(call)
+        body = b""
+        self.inflight += 1
+        try:
+            service, scheduler = self.life.serving()
+            if self.inflight > self.life.settings.max_queued_requests:
+                raise Overloaded(f"{self.inflight - 1} requests are waiting.", tip="Try again, or add instances.")
+            async with asyncio.timeout(service.deadline_s):
+                body = await call.body(service.max_body_bytes)
+                exchange, job = await self._in_pool(lambda: self._open(service, scheduler, call, body))
+                if job is not None:
+                    exchange.outcome = await _outcome(job, call)
+            reply = await self._in_pool(lambda: service.close(exchange))
+        except ClientGone:
+            raise
+        except TimeoutError:
+            exchange.failure = DeadlineExceeded(f"The request was not answered in {service.deadline_s:g} s.")
+            reply = exchange.error_reply(exchange.failure)
+        except Exception as error:
+            exchange.failure = as_rerank_error(error)
+            reply = exchange.error_reply(exchange.failure)
+        finally:
+            self.inflight -= 1
+        self.telemetry.answered(call.path, exchange, reply, len(body), started)
+        return reply
+
+    def _open(self, service: Service, scheduler: Scheduler, call: Call, body: bytes) -> tuple[Exchange, Job | None]:
+        headers = call.headers
+        exchange = service.open(
+            body, headers.get("content-type"), headers.get("accept"), headers.get(CUSTOM_ATTRIBUTES.lower())
+        )
+        if exchange.failure is not None or not exchange.pairs:
+            return exchange, None
+        try:
+            return exchange, scheduler.submit(exchange.pairs, deadline_s=service.deadline_s)
+        except Exception as error:
+            exchange.failure = as_rerank_error(error)
+            return exchange, None
+
+    async def _in_pool(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._pool, work)
+
+
+async def _outcome(job: Job, call: Call) -> Outcome:
+    """The job's outcome, unless the caller goes first: then what is left of it is dropped."""
+    scored = asyncio.wrap_future(job.future)
+    gone = asyncio.ensure_future(call.disconnected())
+    either: set[asyncio.Future[Any]] = {scored, gone}
+    try:
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+        if not scored.done():
+            raise ClientGone
+        return scored.result()
+    finally:
+        gone.cancel()
+        job.future.cancel()
+
+
+def _exchange(call: Call) -> Exchange:
+    return Exchange(new_request_id(), attributes=echoable(call.headers.get(CUSTOM_ATTRIBUTES.lower())))
+
+
+def _refusal(call: Call, error: NotFound | MethodNotAllowed) -> HttpReply:
+    return _exchange(call).error_reply(error)
+
+
+ROUTES: dict[str, dict[str, Route]] = {
+    "/ping": {"GET": App.ping},
+    "/invocations": {"POST": App.rerank},
+    "/v1/rerank": {"POST": App.rerank},
+    "/rerank": {"POST": App.rerank},
+    "/execution-parameters": {"GET": App.execution_parameters},
+    "/metrics": {"GET": App.metrics},
+}

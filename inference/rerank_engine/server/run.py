@@ -1,0 +1,122 @@
+"""Start, serve, drain: the process around the application.
+
+The order is made for a short cold start: the port is bound first (connections queue from then on), torch is imported
+and the model loaded on a thread, uvicorn is imported meanwhile. SIGTERM closes the port, waits for what was accepted
+and exits with 0; SageMaker kills after 30 s.
+"""
+
+import asyncio
+import contextlib
+import math
+import os
+import signal
+import socket
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rerank_engine import logs
+from rerank_engine.errors import RerankError, SettingsError
+from rerank_engine.hosting import Hosting, read_settings
+from rerank_engine.server.app import App
+from rerank_engine.server.life import Life, loader
+from rerank_engine.server.telemetry import Telemetry
+from rerank_engine.settings import Settings
+
+_BACKLOG = 2048
+_KEEP_ALIVE_S = 75  # longer than SageMaker's 60 s, so that its router closes idle connections, not we
+
+
+def main(arguments: Sequence[str], env: Mapping[str, str] = os.environ) -> int:
+    """Run the server until SIGTERM; the process's exit code.
+
+    The single argument `serve`, which SageMaker passes to every container, is accepted and changes nothing.
+    """
+    try:
+        if list(arguments) not in ([], ["serve"]):
+            raise SettingsError(f"Unknown arguments {list(arguments)}.", tip="Settings come from RERANK_* variables.")
+        hosting = Hosting.from_env(env)
+        settings = read_settings(env, hosting.model_dir(Settings.from_env(env)))
+        return _run(settings, hosting)
+    except RerankError as error:
+        print(f"ERROR {error.message}" + (f"\nTIP {error.tip}" if error.tip else ""), file=sys.stderr)
+        return 1
+
+
+def _run(settings: Settings, hosting: Hosting) -> int:
+    listening = listen(settings.bind_host, hosting.port)
+    listener = logs.configure(settings.log_level)
+    telemetry = Telemetry(log_text=settings.log_text)
+    life = Life(settings, hosting, loader(hosting, settings), observe=telemetry.passed)
+    life.start()
+    logs.event("listening", {"host": settings.bind_host, "port": listening.getsockname()[1]})
+    try:
+        server = _uvicorn(App(life, telemetry), settings)
+        asyncio.run(_serve(server, life, listening))
+        ended = life.end()
+        logs.event("stopped", {"drained": ended})
+    finally:
+        listener.stop()
+    if life.failure is not None:
+        raise life.failure
+    if not ended:  # a thread is still importing torch or computing: the interpreter would crash or wait for it
+        sys.stdout.flush()
+        os._exit(0)
+    return 0
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket.
+
+    Raises:
+        SettingsError: the address cannot be bound.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=_BACKLOG)
+    except OSError as error:
+        tip = "Set SAGEMAKER_BIND_TO_PORT or RERANK_BIND_HOST."
+        raise SettingsError(f"Cannot listen on {host} port {port}: {error.strerror or error}.", tip=tip) from error
+
+
+def _uvicorn(app: App, settings: Settings) -> Any:
+    try:
+        import uvicorn
+    except ImportError as error:
+        raise SettingsError("uvicorn is not installed.", tip="pip install 'sagemaker-rerank-kit[serve]'.") from error
+    config = uvicorn.Config(
+        app,
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=_KEEP_ALIVE_S,
+        timeout_graceful_shutdown=math.ceil(settings.drain_seconds),
+    )
+    server = uvicorn.Server(config)
+    # uvicorn raises a caught SIGTERM again once it has shut down, and the exit code would be -15, a crash to SageMaker.
+    server.capture_signals = contextlib.nullcontext
+    return server
+
+
+async def _serve(server: Any, life: Life, listening: socket.socket) -> None:
+    loop = asyncio.get_running_loop()
+
+    def stop() -> None:
+        server.should_exit = True
+
+    def drain() -> None:
+        logs.event("draining")
+        life.draining = True
+        stop()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, drain)
+
+    def stop_from_afar() -> None:
+        with contextlib.suppress(RuntimeError):  # the loop has ended already
+            loop.call_soon_threadsafe(stop)
+
+    life.on_failure = stop_from_afar
+    if life.failure is None:
+        await server.serve(sockets=[listening])
