@@ -25,7 +25,7 @@ from rerank_engine.models.alibi import slopes
 from rerank_engine.models.attention import Attention, packed_attention
 from rerank_engine.models.base import CrossEncoder, PackedBatch
 from rerank_engine.models.config import number, require, require_one_label, whole
-from rerank_engine.models.layers import LayerNorm, PreciseLinear
+from rerank_engine.models.layers import Embedding, LayerNorm, Linear, PreciseLinear
 
 # (vocabulary, width, heads, layers) of the published checkpoints whose interpolated slopes are halved: tiny and turbo.
 HALVED_TAIL = {(61056, 384, 12, 4), (61056, 384, 12, 6)}
@@ -116,8 +116,8 @@ class Embeddings(nn.Module):
 
     def __init__(self, shape: Shape) -> None:
         super().__init__()
-        self.word_embeddings = nn.Embedding(shape.vocabulary, shape.width)
-        self.token_type_embeddings = nn.Embedding(shape.token_types, shape.width)
+        self.word_embeddings = Embedding(shape.vocabulary, shape.width)
+        self.token_type_embeddings = Embedding(shape.token_types, shape.width)
         self.LayerNorm = LayerNorm(shape.width, shape.eps)
 
     def forward(self, token_ids: Tensor) -> Tensor:
@@ -186,9 +186,9 @@ class Projections(nn.Module):
     def __init__(self, shape: Shape) -> None:
         super().__init__()
         self.heads, self.head_width = shape.heads, shape.width // shape.heads
-        self.query = nn.Linear(shape.width, shape.width)
-        self.key = nn.Linear(shape.width, shape.width)
-        self.value = nn.Linear(shape.width, shape.width)
+        self.query = Linear(shape.width, shape.width)
+        self.key = Linear(shape.width, shape.width)
+        self.value = Linear(shape.width, shape.width)
 
     def forward(self, rows: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Queries of `rows` (N, W), keys and values of `hidden` (T, W): (N, H, d), (T, H, d), (T, H, d)."""
@@ -204,7 +204,7 @@ class AttentionOutput(nn.Module):
 
     def __init__(self, shape: Shape) -> None:
         super().__init__()
-        self.dense = nn.Linear(shape.width, shape.width)
+        self.dense = Linear(shape.width, shape.width)
         self.LayerNorm = LayerNorm(shape.width, shape.eps)
 
     def forward(self, context: Tensor, residual: Tensor) -> Tensor:
@@ -218,8 +218,8 @@ class GatedMlp(nn.Module):
 
     def __init__(self, shape: Shape) -> None:
         super().__init__()
-        self.gated_layers = nn.Linear(shape.width, 2 * shape.feed_forward, bias=False)
-        self.wo = nn.Linear(shape.feed_forward, shape.width)
+        self.gated_layers = Linear(shape.width, 2 * shape.feed_forward, bias=False)
+        self.wo = Linear(shape.feed_forward, shape.width)
         self.layernorm = LayerNorm(shape.width, shape.eps)
 
     def forward(self, hidden: Tensor) -> Tensor:

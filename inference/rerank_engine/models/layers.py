@@ -1,4 +1,8 @@
-"""Layers shared by the families. Their weights stay in float32 at least, whatever the matrix products run in."""
+"""Layers shared by the families.
+
+None of them initialises its weights: they are built on the meta device and given a checkpoint's. (Drawing random
+numbers on the meta device would import PyTorch's compiler, a second of every cold start.)
+"""
 
 from typing import ClassVar
 
@@ -6,8 +10,33 @@ from torch import Tensor, nn
 from torch.nn.functional import layer_norm, linear
 
 
-class LayerNorm(nn.LayerNorm):
-    """LN(x + residual): sum and norm in the parameters' precision, the result in that of `input`."""
+class Unset:
+    """Leaves weights as they are allocated."""
+
+    def reset_parameters(self) -> None:
+        """Nothing: see the module's docstring."""
+
+
+class Linear(Unset, nn.Linear):
+    """x Wᵀ + b."""
+
+
+class Embedding(Unset, nn.Embedding):
+    """Rows of a table."""
+
+
+class PreciseLinear(Linear):
+    """A linear layer for heads, which see B rows only: in float32 at least, whatever the matrix products run in."""
+
+    keeps_float32: ClassVar[bool] = True
+
+    def forward(self, input: Tensor) -> Tensor:
+        """(B, in) -> (B, out) in the parameters' precision."""
+        return linear(input.to(self.weight.dtype), self.weight, self.bias)
+
+
+class LayerNorm(Unset, nn.LayerNorm):
+    """LN(x + residual): sum and norm in float32 at least, the result in the precision of `input`."""
 
     keeps_float32: ClassVar[bool] = True
 
@@ -16,13 +45,3 @@ class LayerNorm(nn.LayerNorm):
         wide = input.to(self.weight.dtype)
         total = wide if residual is None else wide + residual
         return layer_norm(total, self.normalized_shape, self.weight, self.bias, self.eps).to(input.dtype)
-
-
-class PreciseLinear(nn.Linear):
-    """A linear layer for heads, which see B rows only."""
-
-    keeps_float32: ClassVar[bool] = True
-
-    def forward(self, input: Tensor) -> Tensor:
-        """(B, in) -> (B, out) in the parameters' precision."""
-        return linear(input.to(self.weight.dtype), self.weight, self.bias)
