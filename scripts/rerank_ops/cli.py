@@ -97,7 +97,11 @@ def _fail(error: Exception, *, debug: bool) -> int:
     if explained is None:
         console.error(f"Unexpected {type(error).__name__}: {error}", None if debug else "--debug shows the traceback.")
         return 1
-    console.error(explained.message, explained.tip)
+    problems = getattr(error, "problems", ())  # a deployment file's: every one is named
+    for problem in problems:
+        console.error(f"{explained.message}: {problem}", problem.tip)
+    if not problems:
+        console.error(explained.message, explained.tip)
     return explained.exit_code
 
 

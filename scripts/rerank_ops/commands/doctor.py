@@ -1,0 +1,56 @@
+"""rerank doctor: what is missing for which step, and the remedy."""
+
+import argparse
+from dataclasses import replace
+from typing import Any
+
+from rerank_ops import console
+from rerank_ops.aws import Aws, aws_options
+
+EPILOG = """\
+Nothing is changed. Without a network or credentials it says so and checks the rest.
+Exit code 1 when something will not work until its remedy is applied; warnings alone exit with 0.
+
+examples:
+  rerank doctor                              this machine, and the account your credentials reach
+  rerank doctor --deployment production      with the quotas and the image of that deployment
+  rerank doctor --local                      the AWS on this machine
+"""
+
+
+def add_parser(subparsers: Any) -> None:
+    """Declares the command."""
+    parser = subparsers.add_parser(
+        "doctor",
+        help="check this machine and the account",
+        description="Checks what packaging, deploying and running need, and says how to mend what is missing.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--deployment", default="sandbox", help="whose quotas and image to check (default: sandbox)")
+    console.json_option(parser)
+    aws_options(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Runs every check and shows the findings; 1 when one of them failed."""
+    from rerank_ops.checks import account, deployment, machine
+    from rerank_ops.checks.base import Finding, State
+
+    aws = Aws.from_args(args)
+    found: list[Finding] = [*machine.findings()]
+    read, loaded = deployment.read(args.deployment)
+    found.append(read)
+    if aws.region is None and loaded is not None:
+        aws = replace(aws, region=loaded.region)
+    region, name = account.region_of(aws)
+    found += [region, *account.findings(aws, loaded, name)]
+    if args.json:
+        console.emit([finding.as_dict() for finding in found])
+    else:
+        console.table(("check", "state", "found", "remedy"), [(f.name, f.state, f.found, f.remedy) for f in found])
+    failed, doubtful = (", ".join(f.name for f in found if f.state is state) for state in (State.FAIL, State.WARN))
+    console.talk(f"Has to be mended: {failed}." if failed else "Nothing has to be mended.")
+    if doubtful:
+        console.talk(f"Worth a look: {doubtful}.")
+    return 1 if failed else 0
