@@ -23,11 +23,24 @@ LARGEST_VOCABULARY = 1200
 
 
 def make_demo_checkpoint(
-    folder: Path, *, seed: int = 0, hidden: int = 96, layers: int = 2, heads: int = 12, ffn: int = 192
+    folder: Path,
+    *,
+    seed: int = 0,
+    hidden: int = 96,
+    layers: int = 2,
+    heads: int = 12,
+    ffn: int = 192,
+    rows: int | None = None,
+    stored: str = "float32",
 ) -> Path:
     """Write a checkpoint with random weights into `folder`, byte-identical for equal arguments; return `folder`.
 
-    Twelve heads by default: the slopes of heads 9 to 12 are the ones that `alibi_tail_scale` is about.
+    Twelve heads by default: the slopes of heads 9 to 12 are the ones that `alibi_tail_scale` is about. The shape of
+    jina-reranker-v1-tiny-en: hidden=384, layers=4, ffn=1536, rows=61056, stored="float16".
+
+    Args:
+        rows: of the word embedding; by default as many as the tokenizer has tokens.
+        stored: numpy's name of the type in which the weights are written.
 
     Raises:
         SourceError: numpy, safetensors or tokenizers is not installed.
@@ -42,12 +55,14 @@ def make_demo_checkpoint(
             tip="Install the engine's dependencies: pip install 'sagemaker-rerank-kit[engine]'.",
         ) from error
     folder.mkdir(parents=True, exist_ok=True)
-    config = _config(tokenizer.get_vocab_size(), hidden=hidden, layers=layers, heads=heads, ffn=ffn)
+    config = _config(rows or tokenizer.get_vocab_size(), hidden=hidden, layers=layers, heads=heads, ffn=ffn)
+    config["torch_dtype"] = stored
     _write_json(folder / "config.json", config)
     _write_json(folder / "tokenizer.json", json.loads(tokenizer.to_str()))
     _write_json(folder / "tokenizer_config.json", _tokenizer_config())
     _write_json(folder / "special_tokens_map.json", {key: str(_tokenizer_config()[key]) for key in _ROLES})
-    save_file(_weights(config, seed), folder / "model.safetensors", metadata={"format": "pt"})
+    weights = {name: tensor.astype(stored) for name, tensor in _weights(config, seed).items()}
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
     return folder
 
 
@@ -72,7 +87,6 @@ def _config(vocabulary: int, *, hidden: int, layers: int, heads: int, ffn: int) 
         "pad_token_id": 0,  # as published: the id of <s>; readers take special ids from the tokenizer
         "position_embedding_type": "alibi",
         "rerank_demo": True,
-        "torch_dtype": "float32",
         "type_vocab_size": 2,
         "vocab_size": vocabulary,
     }

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,11 @@ _ID = re.compile(r"(?P<id>[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*)(?:@(?P<revision
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 # Weights in shards are fetched as far as their index: enough to say why they cannot be packaged.
 PATTERNS = (*layout.REQUIRED, *layout.OPTIONAL, f"{layout.WEIGHTS}.index.json")
+
+# Kinds of errors, of the library, its HTTP client and Python, that mean there is no network or no hub behind it.
+_UNREACHABLE = frozenset(
+    {"LocalEntryNotFoundError", "OfflineModeIsEnabled", "ConnectionError", "TransportError", "TimeoutError"}
+)
 
 Download = Callable[..., object]
 
@@ -85,6 +91,9 @@ def fetch(source: HubSource, folder: Path, *, download: Download | None = None) 
     try:
         snapshot_download(repo_id=source.id, revision=source.revision, local_dir=folder, allow_patterns=list(PATTERNS))
     except Exception as error:  # the library raises its own kinds, its HTTP client's and OSError alike
+        for created in (folder, folder.parent):
+            with suppress(OSError):  # not empty: what was fetched is kept for the next try
+                created.rmdir()
         raise _explained(source, error) from error
     return folder
 
@@ -117,7 +126,7 @@ def _explained(source: HubSource, error: Exception) -> HubError:
             f"{source.id} was not found on the hub (or it is private).",
             tip="Check the spelling; for a private model `hf auth login` (or set HF_TOKEN). A folder starts with ./",
         )
-    if "LocalEntryNotFoundError" in kinds or "OfflineModeIsEnabled" in kinds or isinstance(error, ConnectionError):
+    if kinds & _UNREACHABLE:
         return HubError(
             f"{source.id} could not be fetched: this machine is offline or the hub cannot be reached.",
             tip="Fetch the files elsewhere, copy the folder here and run: "

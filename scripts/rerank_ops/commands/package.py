@@ -1,0 +1,153 @@
+"""rerank package: a checkpoint becomes model.tar.gz."""
+
+import argparse
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rerank_ops import console, progress
+from rerank_ops.errors import Refused
+
+if TYPE_CHECKING:
+    from rerank_bundle.build import BundleReport
+    from rerank_bundle.tarball import Progress
+
+OUTPUT = Path("dist/model.tar.gz")
+WORTH_A_BAR_BYTES = 32_000_000
+
+
+def add_parser(subparsers: Any) -> None:
+    """Declares the command."""
+    parser = subparsers.add_parser(
+        "package",
+        help="make a model.tar.gz from a checkpoint",
+        description="Make a deterministic model.tar.gz from a checkpoint: weights, tokenizer, manifest and the "
+        "engine's code. It is scored with that code first; a published model must give its published scores.",
+    )
+    parser.add_argument("source", metavar="SOURCE", help="checkpoint folder, hub id org/name[@sha], or: demo")
+    parser.add_argument("--output", type=Path, default=OUTPUT, metavar="FILE", help=f"default: {OUTPUT}")
+    parser.add_argument("--revision", metavar="SHA", help="full commit sha on the hub (known models have theirs)")
+    parser.add_argument("--name", help="model name in answers and reports; default: the hub id or the folder's name")
+    parser.add_argument(
+        "--setting",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="a setting to start from, such as RERANK_TOKEN_BUDGET=32768; may be repeated",
+    )
+    parser.add_argument(
+        "--allow-requirements", action="store_true", help="ship requirements.txt; the container installs it at start"
+    )
+    console.json_option(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Packages, reports, returns 0; errors are raised."""
+    from rerank_bundle.build import build
+    from rerank_bundle.source import resolve
+
+    settings = parse_settings(args.setting)
+    with tempfile.TemporaryDirectory(prefix="rerank-source-") as work, progress.meter("package") as report:
+        source = resolve(
+            args.source,
+            revision=args.revision,
+            work=Path(work),
+            downloads=args.output.parent / "checkpoints",
+        )
+        built = build(
+            source.folder,
+            args.output,
+            name=args.name or source.name,
+            revision=source.revision,
+            source_id=source.id,
+            settings=settings,
+            allow_requirements=args.allow_requirements,
+            progress=in_tenths(report),
+        )
+    for text in remarks(built):
+        console.warn(text)
+    if args.json:
+        console.emit(as_json(built))
+    else:
+        console.table(("bundle", str(built.path)), rows(built))
+    return 0
+
+
+def parse_settings(given: list[str]) -> dict[str, str]:
+    """KEY=VALUE pairs as a mapping; what they mean is for the engine to judge.
+
+    Raises:
+        Refused: one has no `=`, or a key is given twice.
+    """
+    settings: dict[str, str] = {}
+    for text in given:
+        key, equals, value = text.partition("=")
+        if not equals or not key:
+            raise Refused(f"--setting {text!r} is not KEY=VALUE.", tip="Example: --setting RERANK_TOKEN_BUDGET=32768")
+        if key in settings:
+            raise Refused(f"--setting {key} is given twice.")
+        settings[key] = value
+    return settings
+
+
+def in_tenths(report: progress.Meter) -> "Progress":
+    """A bundle's progress (what, bytes done, bytes in all) as a meter's: in tenths, small files just named."""
+
+    def tell(what: str, done_bytes: int, total_bytes: int) -> None:
+        if total_bytes < WORTH_A_BAR_BYTES:
+            report(None, what)
+        else:
+            report(done_bytes * 10 // total_bytes / 10, f"{what} {total_bytes / 1e6:,.0f} MB")
+
+    return tell
+
+
+def remarks(built: "BundleReport") -> list[str]:
+    """What a person should know about it beyond the table."""
+    found = []
+    model = built.manifest["model"]
+    if model["meaningless_scores"]:
+        found.append("This is the demo checkpoint, with random weights: its scores carry no meaning.")
+    elif not model["acceptance"]["checked"]:
+        found.append(f"Its scores were not held against published ones: {model['acceptance']['reason']}.")
+    if built.left_out:
+        found.append(f"Left out of the bundle: {', '.join(built.left_out)}.")
+    return found
+
+
+def rows(built: "BundleReport") -> list[tuple[str, object]]:
+    """The report as rows of a table."""
+    model, source = built.manifest["model"], built.manifest["source"]
+    return [
+        ("sha256", built.sha256),
+        ("size", f"{built.size:,} bytes"),
+        ("model", f"{model['name']} ({model['family']}, {model['parameters']:,} parameters, {model['dtype_stored']})"),
+        ("source", source["id"] + (f"@{source['revision']}" if source["revision"] else "")),
+        ("window", f"{model['max_length']:,} tokens"),
+        ("slopes", f"alibi_tail_scale {model['alibi_tail_scale']}"),
+        ("canary", f"logit {model['canary']['logit']:.4f}"),
+        ("acceptance", acceptance(model)),
+        ("settings", ", ".join(f"{key}={value}" for key, value in built.manifest["settings"].items()) or "defaults"),
+        ("members", f"{len(built.members)}, code/ last"),
+    ]
+
+
+def acceptance(model: dict[str, Any]) -> str:
+    """How the model did on the published pairs."""
+    if not model["acceptance"]["checked"]:
+        return f"not checked: {model['acceptance']['reason']}"
+    return ", ".join(
+        f"{pair['logit']:.4f} (published {pair['published']:.4f})" for pair in model["acceptance"]["pairs"]
+    )
+
+
+def as_json(built: "BundleReport") -> dict[str, Any]:
+    """The report for programs."""
+    return {
+        "path": str(built.path),
+        "sha256": built.sha256,
+        "size": built.size,
+        "members": list(built.members),
+        "left_out": list(built.left_out),
+        "manifest": built.manifest,
+    }
