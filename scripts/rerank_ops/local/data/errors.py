@@ -2,6 +2,7 @@
 
 DataPlaneError              an OpsError
 ├── ContainerFailed         the model's process did not start, did not pass /ping, or gave up
+│   └── ModelDataFailed     its archive cannot be downloaded, unpacked or started
 ├── ContainerUnavailable    no process is there to answer (died, restarting, stopped)
 ├── InvocationTimedOut      the process did not answer in time
 ├── ResponseBroken          its answer was cut off, too large, or not HTTP
@@ -26,6 +27,10 @@ class DataPlaneError(OpsError):
 
 class ContainerFailed(DataPlaneError):
     """A model process did not become healthy; the text carries the end of its log."""
+
+
+class ModelDataFailed(ContainerFailed):
+    """The model archive is missing, damaged, unsafe, or holds nothing that can be started here."""
 
 
 class ContainerUnavailable(DataPlaneError):
