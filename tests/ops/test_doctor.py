@@ -1,0 +1,186 @@
+"""rerank doctor: what it finds, and the remedy it names."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from botocore.stub import Stubber
+from moto import mock_aws
+
+from rerank_infra.loading import load
+from rerank_ops import cli
+from rerank_ops.aws import Aws
+from rerank_ops.checks import account, machine
+from rerank_ops.checks.base import State
+from rerank_ops.checks.deployment import read
+
+REGION = "eu-central-1"
+SANDBOX = Path(__file__).parents[2] / "infra" / "deployments" / "sandbox.toml"
+
+
+@pytest.fixture
+def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[Aws]:
+    """An empty account, of moto."""
+    for name in ("AWS_PROFILE", "AWS_ENDPOINT_URL", "AWS_REGION", "AWS_DEFAULT_REGION"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "testing")
+    with mock_aws():
+        yield Aws(region=REGION)
+
+
+class Answering(Aws):
+    """An AWS of which one client answers from a list."""
+
+    def client(self, service: str, **config: Any) -> Any:
+        client = boto3.client(service, region_name=REGION)
+        stubber = Stubber(client)
+        for method, response in ANSWERS.get(service, []):
+            if isinstance(response, str):
+                stubber.add_client_error(method, response)
+            else:
+                stubber.add_response(method, response)
+        stubber.activate()
+        return client
+
+
+ANSWERS: dict[str, list[tuple[str, Any]]] = {}
+
+
+@pytest.fixture
+def answering(aws: Aws) -> Iterator[Any]:
+    def build(**answers: list[tuple[str, Any]]) -> Aws:
+        ANSWERS.update({name.replace("_", "-"): listed for name, listed in answers.items()})
+        return Answering(region=REGION)
+
+    yield build
+    ANSWERS.clear()
+
+
+def quotas(value: float, name: str = "ml.g6.xlarge for endpoint usage") -> list[tuple[str, Any]]:
+    return [("list_service_quotas", {"Quotas": [{"QuotaName": name, "Value": value}]})]
+
+
+def test_this_machine_can_run_the_kit() -> None:
+    """What the tests themselves need is found."""
+    found = {finding.name: finding.state for finding in machine.findings()}
+
+    assert State.OK == found["python"] == found["torch"] == found["packages"]
+
+
+@pytest.mark.parametrize(
+    ("text", "numbers"),
+    [("2.13.0+cpu", (2, 13, 0)), ("v22.11.0", (22, 11, 0)), ("2.1148.1 (build ab)", (2, 1148, 1)), ("none", ())],
+)
+def test_versions_are_compared_as_numbers(text: str, numbers: tuple[int, ...]) -> None:
+    """2.1148 is newer than 2.999, which text would deny."""
+    assert numbers == machine.numbers(text)
+
+
+def test_an_old_program_is_a_failure_with_a_remedy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A CDK CLI of 3.0.0's numbering trap: 2.9 is older than 2.1148."""
+    tool = tmp_path / "oldtool"
+    tool.write_text("#!/bin/sh\necho 2.9.0\n")
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    finding = machine.program("oldtool", ["--version"], (2, 1148, 0), "Update it.")
+
+    assert (State.FAIL, "Update it.") == (finding.state, finding.remedy)
+    assert finding.found.startswith("2.9.0")
+
+
+def test_an_empty_account_is_told_to_bootstrap(aws: Aws) -> None:
+    """Credentials work, the CDK's staging is missing, the scaling role will be made."""
+    found = {finding.name: finding for finding in account.findings(aws, None, REGION)}
+
+    assert State.OK == found["credentials"].state
+    assert (State.FAIL, f"cdk bootstrap aws://ACCOUNT/{REGION}") == (
+        found["bootstrap"].state,
+        found["bootstrap"].remedy,
+    )
+    assert State.WARN == found["scaling role"].state
+    assert account.SCALING_SERVICE in found["scaling role"].remedy
+
+
+def test_a_bootstrapped_account_is_fine(aws: Aws) -> None:
+    """The version of the bootstrap stack is read from SSM."""
+    boto3.client("ssm", REGION).put_parameter(Name="/cdk-bootstrap/hnb659fds/version", Value="21", Type="String")
+
+    assert State.OK == account.bootstrap(aws, REGION).state
+
+
+@pytest.mark.parametrize(("value", "state"), [(0.0, State.FAIL), (1.0, State.FAIL), (2.0, State.OK)])
+def test_quota_is_held_against_what_the_deployment_may_grow_to(answering: Any, value: float, state: State) -> None:
+    """A quota of one does not allow scaling to two."""
+    finding = account.quota(answering(service_quotas=quotas(value)), "ml.g6.xlarge", "endpoint", 2)
+
+    assert state == finding.state
+    assert state is State.OK or "request an increase to 2" in finding.remedy
+
+
+def test_endpoint_and_transform_quotas_are_different_numbers(answering: Any) -> None:
+    """The name says which."""
+    asked = answering(service_quotas=quotas(4.0))
+
+    assert State.WARN == account.quota(asked, "ml.g6.xlarge", "transform job", 1).state
+
+
+def test_forbidden_looks_are_a_warning_that_names_the_permission(answering: Any) -> None:
+    """Not being allowed to look is not the same as not being there."""
+    asked = answering(service_quotas=[("list_service_quotas", "AccessDeniedException")])
+    finding = account.quota(asked, "ml.g6.xlarge", "endpoint", 1)
+
+    assert State.WARN == finding.state
+    assert "servicequotas:ListServiceQuotas" in finding.remedy
+
+
+@pytest.mark.parametrize(
+    ("answer", "state"),
+    [
+        ({"images": [{"repositoryName": "huggingface-pytorch-inference"}]}, State.OK),
+        ({"images": [], "failures": [{"failureReason": "Requested image not found"}]}, State.FAIL),
+    ],
+)
+def test_the_image_is_looked_up_in_awss_registry(answering: Any, answer: dict[str, Any], state: State) -> None:
+    """By registry, repository and tag of the deployment's own region."""
+    finding = account.image(answering(ecr=[("batch_get_image", answer)]), load(SANDBOX), REGION)
+
+    assert state == finding.state
+    assert f".dkr.ecr.{REGION}.amazonaws.com/huggingface-pytorch-inference:" in finding.found
+
+
+def test_without_a_network_it_says_so(aws: Aws) -> None:
+    """Nobody listens: a warning, not a crash."""
+    offline = replace(aws, local_env={"AWS_ENDPOINT_URL": "http://127.0.0.1:9", "AWS_REGION": REGION})
+    finding = account.bootstrap(offline, REGION)
+
+    assert State.WARN == finding.state
+    assert "was not reached" in finding.found
+
+
+def test_a_broken_deployment_file_is_named() -> None:
+    """The rest is still checked."""
+    finding, deployment = read("no-such-deployment")
+
+    assert (State.FAIL, None) == (finding.state, deployment)
+    assert "no-such-deployment" in finding.found
+
+
+def test_without_region_and_credentials_it_is_json_all_the_same(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """A fresh laptop: the account's checks are skipped, nothing is asked of any network."""
+    for name in ("AWS_PROFILE", "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_ACCESS_KEY_ID", "AWS_ENDPOINT_URL"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+        monkeypatch.setenv(name, str(tmp_path / "none"))
+    cli.main(["doctor", "--json"])
+    found = {finding["name"]: finding for finding in json.loads(capsys.readouterr().out)}
+
+    assert "warn" == found["region"]["state"]
+    assert "skip" == found["endpoint quota"]["state"] == found["image"]["state"]
+    assert all(finding["remedy"] for finding in found.values() if finding["state"] == "fail")
