@@ -41,6 +41,7 @@ class Aws:
     region: str | None = None
     profile: str | None = None
     local_env: dict[str, str] = field(default_factory=dict)
+    _made: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @classmethod
     def from_args(cls, args: Namespace) -> "Aws":
@@ -67,7 +68,12 @@ class Aws:
         return self.local_env.get("AWS_ENDPOINT_URL")
 
     def session(self) -> Any:
-        """A boto3 session with the right keys and region."""
+        """A boto3 session with the right keys and region; the same one each time: service models are slow to read."""
+        if "session" not in self._made:
+            self._made["session"] = self._new_session()
+        return self._made["session"]
+
+    def _new_session(self) -> Any:
         import boto3
         import botocore.session
 
