@@ -92,7 +92,7 @@ def _run(request: Mapping[str, Any], python: str, timeout_s: float) -> dict[str,
                 check=False,
             )
         except subprocess.TimeoutExpired as error:
-            raise ScoringError(f"The bundle's code did not score its pairs within {timeout_s:.0f} s.") from error
+            raise ScoringError(f"The bundle's code did not score its pairs within {timeout_s:g} s.") from error
         except OSError as error:
             raise ScoringError(f"{python} could not be started: {error.strerror}.") from error
     try:

@@ -96,8 +96,11 @@ def _problem(manifest: object) -> str | None:
     model, files = manifest.get("model"), manifest.get("files")
     if not isinstance(model, dict) or not isinstance(model.get("name"), str):
         return "it names no model"
-    if not isinstance(manifest.get("settings"), dict):
-        return "it has no settings"
+    settings = manifest.get("settings")
+    if not isinstance(settings, dict) or not all(isinstance(value, str) for value in settings.values()):
+        return "it has no settings, or some that are no text"
+    if not isinstance(model.get("acceptance", {}), dict):
+        return "its acceptance is no JSON object"
     canary = model.get("canary")
     if not isinstance(canary, dict) or not all(isinstance(canary.get(key), str) for key in ("query", "document")):
         return "it has no canary pair"

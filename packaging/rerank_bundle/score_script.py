@@ -19,12 +19,12 @@ def score(request: dict[str, Any]) -> dict[str, Any]:
     """The reply to `request`."""
     code = Path(request["code"]).resolve()
     sys.path.insert(0, str(code))
+    origin = Path(str(importlib.import_module("rerank_engine").__file__)).resolve()
+    if not origin.is_relative_to(code):  # an installed one, which stood in for what is missing
+        raise ImportError("the bundle's code/ holds no rerank_engine")
     settings = importlib.import_module("rerank_engine.settings").Settings
     written = settings.from_env(request["settings"]).to_env()
     engine = importlib.import_module("rerank_engine.engine")
-    origin = Path(str(engine.__file__)).resolve()
-    if not origin.is_relative_to(code):
-        raise ImportError(f"rerank_engine was imported from {origin}, not from the bundle's code/")
     family, max_length, logits = "", 0, []
     for model_dir in request["models"]:
         reranker = engine.Reranker.load(Path(model_dir), settings.from_env(REFERENCE))

@@ -54,7 +54,7 @@ def resolve(
             raise SourceError("The demo checkpoint is made here and has no revision.")
         return Source(demo.make_demo_checkpoint(work / DEMO), id=DEMO, name=demo.NAME)
     folder = Path(text).expanduser()
-    if folder.is_dir():
+    if text and folder.is_dir():
         return Source(folder, revision=revision)
     found = (
         None if text.startswith((".", "/", "~")) else hub.parse_id(text, revision=revision, known=known or shipped())

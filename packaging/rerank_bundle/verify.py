@@ -85,7 +85,7 @@ def verify(
         ).logits[0]
         progress("scoring", 1, 1)
     _check_canary(canary, scored[0])
-    if logits and acceptance.gap(scored[1:], logits) > tolerance:
+    if logits and not acceptance.gap(scored[1:], logits) <= tolerance:  # so that NaN is no match
         raise ScoreMismatch(
             acceptance.mismatch_text(name, logits, {"": scored[1:]}),
             tip="Package the published checkpoint again, at its pinned revision, or under a name of its own.",

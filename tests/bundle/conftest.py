@@ -1,4 +1,4 @@
-"""What the bundle's tests share: one demo checkpoint, one bundle of it, and a way to pack archives of any kind."""
+"""What the bundle's tests share: one bundle of the demo checkpoint, and a way to pack archives of any kind."""
 
 import gzip
 import io
@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from rerank_bundle.build import BundleReport, build
-from rerank_bundle.demo import make_demo_checkpoint
 from rerank_bundle.unpack import unpack
 
 Repack = Callable[[Path, Mapping[str, bytes | None]], Path]
@@ -18,21 +17,15 @@ Craft = Callable[..., Path]
 
 
 @pytest.fixture(scope="session")
-def demo_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The demo checkpoint; not to be changed."""
-    return make_demo_checkpoint(tmp_path_factory.mktemp("demo") / "checkpoint")
-
-
-@pytest.fixture(scope="session")
-def built(demo_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> BundleReport:
+def built(tiny_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> BundleReport:
     """Its bundle; not to be changed."""
-    return build(demo_checkpoint, tmp_path_factory.mktemp("bundle") / "model.tar.gz", source_id="demo")
+    return build(tiny_checkpoint, tmp_path_factory.mktemp("bundle") / "model.tar.gz", source_id="demo")
 
 
 @pytest.fixture
-def checkpoint(demo_checkpoint: Path, tmp_path: Path) -> Path:
+def checkpoint(tiny_checkpoint: Path, tmp_path: Path) -> Path:
     """A copy of the demo checkpoint that a test may change."""
-    return shutil.copytree(demo_checkpoint, tmp_path / "checkpoint")
+    return shutil.copytree(tiny_checkpoint, tmp_path / "checkpoint")
 
 
 @pytest.fixture(scope="session")

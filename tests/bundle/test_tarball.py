@@ -27,9 +27,9 @@ def test_the_member_set_is_exact(built: BundleReport) -> None:
     assert [*model, *tokenizer, *code] == list(built.members)
 
 
-def test_two_builds_are_byte_equal(built: BundleReport, demo_checkpoint: Path, tmp_path: Path) -> None:
+def test_two_builds_are_byte_equal(built: BundleReport, tiny_checkpoint: Path, tmp_path: Path) -> None:
     """The same checkpoint gives the same bytes, and the report's digest and size are theirs."""
-    again = build(demo_checkpoint, tmp_path / "another-name.tar.gz", source_id="demo")
+    again = build(tiny_checkpoint, tmp_path / "another-name.tar.gz", source_id="demo")
     raw = again.path.read_bytes()
 
     assert raw == built.path.read_bytes()
