@@ -20,7 +20,7 @@ def model_fn(model_dir: str, context: Any = None) -> handler.Handler:
 
 def transform_fn(
     model: handler.Handler,
-    data: bytes | bytearray | str,
+    data: bytes | bytearray | str | None,
     content_type: str | None,
     accept: str | None,
     context: Any = None,

@@ -31,12 +31,15 @@ class Handler:
         self.failure = failure
 
     def answer(
-        self, data: bytes | bytearray | str, content_type: str | None, accept: str | None, context: Any = None
+        self, data: bytes | bytearray | str | None, content_type: str | None, accept: str | None, context: Any = None
     ) -> str:
-        """The body of the answer; its status and headers go into the toolkit's request context."""
+        """The body of the answer; its status and headers go into the toolkit's request context.
+
+        `data` is text for exactly application/json, a bytearray otherwise, and None for form data.
+        """
         attributes = header(context, CUSTOM_ATTRIBUTES)
         if self.service is not None:
-            reply = self.service.handle(data, content_type, accept, attributes)
+            reply = self.service.handle(data or b"", content_type, accept, attributes)
         else:
             failure = self.failure or NotReady("The model is not loaded.")
             reply = Exchange(new_request_id(), attributes=echoable(attributes)).error_reply(failure)

@@ -10,7 +10,6 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from concurrent.futures import TimeoutError as FutureTimeoutError
 
 from rerank_engine.errors import DeadlineExceeded, NotReady, Overloaded, RerankError
 from rerank_engine.packing import fair_batch, longest_first, slice_tokens
@@ -123,7 +122,7 @@ class Scheduler:
         job = self.submit(pairs, deadline_s=deadline_s)
         try:
             return job.future.result(timeout=deadline_s)
-        except FutureTimeoutError:
+        except TimeoutError:
             job.future.cancel()
             raise job.late() from None
 
@@ -133,6 +132,10 @@ class Scheduler:
             self._closing = self._closing or "The server is shutting down."
             self._changed.notify_all()
             return self._changed.wait_for(lambda: not self._jobs, timeout_s)
+
+    def join(self, timeout_s: float) -> None:
+        """Wait for the worker thread to end."""
+        self._thread.join(timeout_s)
 
     def _main(self) -> None:
         try:

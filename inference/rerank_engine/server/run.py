@@ -76,7 +76,8 @@ def listen(host: str, port: int) -> socket.socket:
         return socket.create_server((host, port), family=family, backlog=_BACKLOG)
     except OSError as error:
         tip = "Set SAGEMAKER_BIND_TO_PORT or RERANK_BIND_HOST."
-        raise SettingsError(f"Cannot listen on {host} port {port}: {error.strerror or error}.", tip=tip) from error
+        reason = os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)
+        raise SettingsError(f"Cannot listen on {host} port {port}: {reason}.", tip=tip) from error
 
 
 def _uvicorn(app: App, settings: Settings) -> Any:

@@ -1,0 +1,78 @@
+"""An engine without torch for the doors' tests, and a real bundle, unpacked."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from rerank_engine.errors import InvalidRequest, NotFinite
+from rerank_engine.hosting import Hosting
+from rerank_engine.service import Service
+from rerank_engine.settings import Settings
+from rerank_engine.types import RankedDocument, RerankOptions, RerankResult, Timings, TokenPair, Usage
+
+POISON = 0x2620  # ☠ in a document makes every batch that holds it fail
+
+
+@dataclass
+class FakeEngine:
+    """Tokens are characters, the logit of a pair is a tenth of its document's length. Records its forward passes."""
+
+    model_name: str = "fake/model"
+
+    def __post_init__(self) -> None:
+        self.passes: list[int] = []
+
+    def prepare(self, query: str, documents: Sequence[str], options: RerankOptions) -> SimpleNamespace:
+        if query == "too long":
+            raise InvalidRequest("The query has 9 tokens, 8 fit.")
+        pairs = [TokenPair([ord(sign) for sign in query + text], len(text), False) for text in documents]
+        return SimpleNamespace(pairs=pairs, options=options)
+
+    def forward(self, token_id_lists: Sequence[Sequence[int]], /) -> list[float]:
+        self.passes.append(len(token_id_lists))
+        if any(POISON in ids for ids in token_id_lists):
+            raise NotFinite("1 of the scores is NaN.")
+        return [len(ids) / 10 for ids in token_id_lists]
+
+    def finish(self, prepared: SimpleNamespace, logits: Sequence[float], timings: Timings) -> RerankResult:
+        ranked = [
+            RankedDocument(index, logit, 1 / (1 + math.exp(-logit)), pair.document_tokens, pair.truncated)
+            for index, (pair, logit) in enumerate(zip(prepared.pairs, logits, strict=True))
+        ]
+        ranked.sort(key=lambda document: (-document.logit, document.index))
+        total = sum(len(pair.ids) for pair in prepared.pairs)
+        return RerankResult(tuple(ranked[: prepared.options.top_n]), Usage(0, total, total), timings=timings)
+
+    def check_canary(self) -> float:
+        return self.forward([[1]])[0]
+
+
+@pytest.fixture
+def engine() -> FakeEngine:
+    return FakeEngine()
+
+
+@pytest.fixture
+def make_service(engine: FakeEngine) -> Callable[..., Service]:
+    """A service over the fake engine; keywords are settings, and `batch=True` puts it into a batch transform job."""
+
+    def make(*, batch: bool = False, **settings: object) -> Service:
+        return Service(engine, Settings(**settings), hosting=Hosting(batch=batch))
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def bundle_dir(tiny_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A real bundle, unpacked as SageMaker does it: config.json, …, code/inference.py. Do not write to it."""
+    from rerank_bundle.build import build
+    from rerank_bundle.unpack import unpack
+
+    base = tmp_path_factory.mktemp("bundle")
+    report = build(tiny_checkpoint, base / "model.tar.gz", name="rerank-demo", source_id="demo")
+    unpack(report.path, base / "model")
+    return base / "model"

@@ -1,0 +1,68 @@
+"""Lines in, lines out."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rerank_engine import jsonlines
+from rerank_engine.errors import MalformedBody
+from rerank_engine.media import MediaType
+
+LINES = MediaType("application/jsonlines")
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        (b"", [""]),
+        (b"\n", [""]),
+        (b"\n\n", ["", ""]),
+        (b"  ", ["  "]),
+        (b"1", ["1"]),
+        (b"1\n", ["1"]),
+        (b"1\n2", ["1", "2"]),
+        (b"1\n\n2\n", ["1", "", "2"]),
+        (b"1\r\n2\r\n", ["1\r", "2\r"]),
+        (b"\xef\xbb\xbf1\n2", ["1", "2"]),
+        ("1\u2028x\n2\x0b\x85".encode(), ["1\u2028x", "2\x0b\x85"]),
+        ("1\u2028x\n2", ["1\u2028x", "2"]),
+        (bytearray(b"1\n2"), ["1", "2"]),
+    ],
+)
+def test_splits(body: bytes | bytearray | str, expected: list[str]) -> None:
+    """Only a line feed ends a line, one at the very end adds none, and a blank line counts."""
+    actual = jsonlines.split(body, LINES)
+
+    assert expected == actual
+
+
+def test_wide_charsets_are_split_after_decoding() -> None:
+    """In UTF-16 the byte 0x0A is no line's end (it is half of U+0A0A, too)."""
+    actual = jsonlines.split("\u0a0a\n2".encode("utf-16"), MediaType("application/jsonlines", "utf-16"))
+
+    assert ["\u0a0a", "2"] == actual
+
+
+def test_bytes_that_are_no_text_cost_their_line_alone() -> None:
+    """A line that is not UTF-8 stands as its error, the others are read."""
+    first, second, third = jsonlines.split(b"1\n\xff\n3", LINES)
+
+    assert ("1", "3") == (first, third)
+    assert isinstance(second, MalformedBody)
+
+
+@given(st.lists(st.binary().filter(lambda line: b"\n" not in line), min_size=1), st.booleans())
+def test_as_many_lines_out_as_in(lines: list[bytes], trailing_newline: bool) -> None:
+    """Any bytes give as many records as there are lines, with or without a newline at the end."""
+    body = b"\n".join(lines) + (b"\n" if trailing_newline else b"")
+    ends_blank = not trailing_newline and len(lines) > 1 and lines[-1] == b""
+    expected = len(lines) - (1 if ends_blank else 0)
+
+    assert expected == len(jsonlines.split(body, LINES))
+
+
+def test_joins_without_a_newline_at_the_end() -> None:
+    """AssembleWith=Line adds a newline after each response: one of our own would make blank lines."""
+    actual = jsonlines.join([b"1", b"2"])
+
+    assert actual == b"1\n2"

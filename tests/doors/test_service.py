@@ -1,0 +1,201 @@
+"""Bytes in, bytes out: the same behind every door."""
+
+import json
+from collections.abc import Callable
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from rerank_engine.exchange import HttpReply
+from rerank_engine.hosting import Hosting
+from rerank_engine.scoring import Engine
+from rerank_engine.service import Service
+from rerank_engine.settings import Settings
+
+MakeService = Callable[..., Service]
+GOOD = '{"query": "q", "documents": ["a", "bbb"]}'
+POISONED = '{"query": "q", "documents": ["a", "☠"]}'
+LINES = "application/jsonlines"
+
+
+def scores(reply: HttpReply) -> list[int]:
+    """Indices of a JSON answer's documents, best first."""
+    return [entry["index"] for entry in json.loads(reply.body)["results"]]
+
+
+@pytest.mark.parametrize("body", [GOOD, GOOD.encode(), bytearray(GOOD.encode()), b"\xef\xbb\xbf" + GOOD.encode()])
+def test_answers(make_service: MakeService, body: bytes | bytearray | str) -> None:
+    """Text, bytes and bytearrays are answered alike, with or without a byte order mark."""
+    reply = make_service().handle(body, "application/json; charset=UTF-8")
+
+    assert (200, "OK", "application/json") == (reply.status, reply.phrase, reply.content_type)
+    assert [1, 0] == scores(reply)
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type", "accept", "status", "code"),
+    [
+        (b"", None, None, 400, "malformed_body"),
+        (b"  \n", "application/json", None, 400, "malformed_body"),
+        (b"{", "application/json", None, 400, "malformed_body"),
+        (b"\xff\xfe", "application/json", None, 400, "malformed_body"),
+        (b"[" * 200_000, "application/json", None, 400, "malformed_body"),
+        (b'{"query": NaN, "documents": []}', "application/json", None, 400, "malformed_body"),
+        (b"{}", "text/csv", None, 415, "unsupported_media_type"),
+        (b"{}", "application/json; charset=x-none", None, 415, "unsupported_media_type"),
+        (GOOD.encode(), "application/json", "text/html", 406, "not_acceptable"),
+        (b" " * 2000, "application/json", None, 413, "payload_too_large"),
+        (POISONED.encode(), "application/json", None, 500, "not_finite"),
+    ],
+)
+def test_faults(
+    make_service: MakeService, body: bytes, content_type: str | None, accept: str | None, status: int, code: str
+) -> None:
+    """Each fault has its status, and a body in the caller's dialect."""
+    reply = make_service(max_body_bytes=1024 if b" " * 2000 == body else 6_291_456).handle(body, content_type, accept)
+
+    detail = json.loads(reply.body)["detail"]
+    assert (status, code) == (reply.status, detail["code"])
+    assert len(detail["request_id"]) == 32
+
+
+@pytest.mark.parametrize("body", ["[]", "5", "{}", '{"query": "q"}', '{"query": "q", "documents": ["a"], "topn": 1}'])
+def test_invalid_requests(make_service: MakeService, body: str) -> None:
+    """A request that is JSON but not a request is a 422 that lists its errors."""
+    reply = make_service().handle(body, "application/json")
+
+    answer = json.loads(reply.body)
+    assert (422, True) == (reply.status, bool(answer["errors"]))
+    assert answer["detail"].startswith("Validation error: ")
+
+
+def test_engine_errors_are_answered_in_the_dialect(make_service: MakeService) -> None:
+    """What the engine finds wrong with a request is a 422 as well."""
+    reply = make_service().handle('{"query": "too long", "documents": ["a"]}', "application/json")
+
+    assert (422, []) == (reply.status, json.loads(reply.body)["errors"])
+
+
+def test_json_lines(make_service: MakeService) -> None:
+    """One answer per line, in order, no newline at the end; faults stand in their record's place, with the id."""
+    faulty = '{"id": "x", "query": "q"}'
+    reply = make_service().handle("\n".join([GOOD, "", "{", faulty, POISONED, GOOD]) + "\n", LINES, "application/json")
+
+    answers = [json.loads(line) for line in reply.body.split(b"\n")]
+    assert (200, LINES) == (reply.status, reply.content_type)
+    assert [None, 400, 400, 422, 500, None] == [answer.get("status") for answer in answers]
+    assert {
+        "id": "x",
+        "error": "'documents' is missing.",
+        "status": 422,
+        "code": "invalid_request",
+        "errors": [{"field": ["documents"], "message": "is missing"}],
+    } == answers[3]
+    assert answers[0] == answers[5]
+
+
+def test_json_lines_share_a_forward_pass(make_service: MakeService, engine: object) -> None:
+    """The records of one body are scored together."""
+    make_service().handle("\n".join([GOOD] * 8), LINES)
+
+    assert [16] == engine.passes
+
+
+def test_json_lines_are_the_same_twice(make_service: MakeService) -> None:
+    """Errors in place carry nothing random: a batch job run twice writes the same bytes."""
+    service = make_service()
+
+    first, second = (service.handle(f"{GOOD}\n\nx", LINES) for _ in range(2))
+
+    assert first.body == second.body
+
+
+def test_a_batch_job_survives_a_bad_record(make_service: MakeService) -> None:
+    """In a batch transform job a bad JSON record is answered in place, with 200: it must not cost the file."""
+    reply = make_service(batch=True).handle('{"query": "q"}', "application/json")
+
+    assert (200, 422) == (reply.status, json.loads(reply.body)["status"])
+
+
+def test_a_batch_job_with_a_wrong_content_type_fails(make_service: MakeService) -> None:
+    """A fault of the whole job is not hidden record by record."""
+    reply = make_service(batch=True).handle(GOOD, "text/csv")
+
+    assert 415 == reply.status
+
+
+def test_an_answer_too_large_names_the_remedy(make_service: MakeService) -> None:
+    """An answer above SageMaker's limit is a 413 that says what makes it smaller; batch jobs have no limit."""
+    body = json.dumps({"query": "q", "documents": ["x" * 2000]})
+
+    realtime = make_service(max_response_bytes=1024).handle(body, "application/json")
+    batch = make_service(max_response_bytes=1024, batch=True).handle(body, "application/json")
+
+    assert (413, 200) == (realtime.status, batch.status)
+    assert '"return_documents": false' in json.loads(realtime.body)["detail"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("attributes", "echoed"),
+    [
+        (None, {}),
+        ("", {}),
+        ("trace=1", {"X-Amzn-SageMaker-Custom-Attributes": "trace=1"}),
+        ("a\r\nSet-Cookie: b", {"X-Amzn-SageMaker-Custom-Attributes": "aSet-Cookie: b"}),
+        ("grün", {"X-Amzn-SageMaker-Custom-Attributes": "grn"}),
+        ("x" * 2000, {"X-Amzn-SageMaker-Custom-Attributes": "x" * 1024}),
+    ],
+)
+def test_custom_attributes_come_back(make_service: MakeService, attributes: str | None, echoed: dict[str, str]) -> None:
+    """The caller's attributes come back, errors included, within what SageMaker lets out."""
+    service = make_service()
+
+    replies = [service.handle(body, "application/json", None, attributes) for body in (GOOD, "{")]
+
+    assert [echoed, echoed] == [dict(reply.headers) for reply in replies]
+
+
+def test_payload_limit_of_a_batch_job(engine: Engine) -> None:
+    """SAGEMAKER_MAX_PAYLOAD_IN_MB raises the largest body in a batch job, and only there."""
+    job = {"SAGEMAKER_BATCH": "true", "SAGEMAKER_MAX_PAYLOAD_IN_MB": "20"}
+
+    limits = [
+        Service(engine, Settings(), hosting=Hosting.from_env(env)).max_body_bytes
+        for env in (job, {**job, "SAGEMAKER_BATCH": "false"}, {**job, "SAGEMAKER_MAX_PAYLOAD_IN_MB": "1"})
+    ]
+
+    assert [20 * 2**20, 6_291_456, 6_291_456] == limits
+
+
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)
+near_requests = st.fixed_dictionaries(
+    {},
+    optional={
+        "query": st.text() | values,
+        "documents": st.lists(st.text() | st.fixed_dictionaries({"text": st.text() | values}) | values) | values,
+        "top_n": st.integers() | values,
+        "max_doc_length": st.integers() | values,
+        "return_documents": st.booleans() | values,
+        "truncate": st.booleans() | values,
+        "id": values,
+        "other": values,
+    },
+)
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    body=st.binary() | near_requests.map(lambda payload: json.dumps(payload).encode()),
+    content_type=st.sampled_from([None, "application/json", LINES, "application/json; charset=utf-16", "a/b"]),
+)
+def test_anything_is_answered(engine: Engine, body: bytes, content_type: str | None) -> None:
+    """Whatever is sent, the answer is a 4xx or a 200 whose lines are JSON: never a crash, never a 500."""
+    reply = Service(engine, Settings()).handle(body, content_type)
+
+    assert reply.status in (200, 400, 415, 422)
+    assert all(json.loads(line) for line in reply.body.split(b"\n"))
