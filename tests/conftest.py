@@ -9,7 +9,7 @@ ROOT = Path(__file__).parents[1]
 
 @pytest.fixture(scope="session")
 def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the demo checkpoint: a small JinaBERT with seeded random weights and its tokenizer. Do not write to it."""
+    """The demo checkpoint: a small JinaBERT with seeded random weights and its tokenizer. Not to be written to."""
     from rerank_bundle.demo import make_demo_checkpoint
 
     return make_demo_checkpoint(tmp_path_factory.mktemp("checkpoint") / "tiny")
@@ -17,7 +17,7 @@ def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def shared() -> Path:
-    """The folder of specifications, golden vectors and data sets beside the repository; skips where there is none."""
+    """The folder of specifications, golden vectors and data beside the repository; skips where there is none."""
     folder = ROOT.parent / "shared"
     if not folder.is_dir():
         pytest.skip(f"{folder} is not present")

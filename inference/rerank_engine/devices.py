@@ -38,7 +38,7 @@ def choose_dtype(settings: Settings, device: torch.device) -> torch.dtype:
             raise SettingsError(
                 "RERANK_PRECISION is 'fp16', which is for GPUs.", tip="Choose auto, fp32 or bf16 on a CPU."
             )
-        if settings.precision == "bf16" and not _cpu_has_bf16():
+        if settings.precision == "bf16" and not cpu_has_bf16():
             raise SettingsError(
                 "RERANK_PRECISION is 'bf16', but this CPU has no bf16 instructions: it would be slower than fp32.",
                 tip="Choose auto or fp32, or an instance with them (m7i, c7i, r7i, m7g, c7g).",
@@ -53,9 +53,10 @@ def choose_dtype(settings: Settings, device: torch.device) -> torch.dtype:
     return DTYPES.get(settings.precision, torch.bfloat16 if has_bf16 else torch.float16)
 
 
-def _cpu_has_bf16() -> bool:
+def cpu_has_bf16(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
+    """Whether the processors listed in `cpuinfo` multiply bf16 matrices in hardware; no where there is no such file."""
     try:
-        cpuinfo = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+        listed = cpuinfo.read_text(encoding="utf-8", errors="replace")
     except OSError:
         return False
-    return not _CPU_BF16_FLAGS.isdisjoint(cpuinfo.split())
+    return not _CPU_BF16_FLAGS.isdisjoint(listed.split())

@@ -1,0 +1,81 @@
+"""Where the model runs, in which precision."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from rerank_engine.devices import choose_device, choose_dtype, cpu_has_bf16
+from rerank_engine.engine import Reranker
+from rerank_engine.errors import SettingsError
+from rerank_engine.settings import Settings
+
+CPU = torch.device("cpu")
+needs_no_gpu = pytest.mark.skipif(torch.cuda.is_available(), reason="says what happens on a machine without a GPU")
+needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+
+
+def test_a_cpu_computes_in_fp32_unless_told_otherwise() -> None:
+    """Auto is the precision whose scores are the published ones."""
+    assert torch.float32 == choose_dtype(Settings(), CPU)
+
+
+def test_fp16_on_a_cpu_is_refused() -> None:
+    """It is for GPUs."""
+    with pytest.raises(SettingsError, match="RERANK_PRECISION is 'fp16'"):
+        choose_dtype(Settings(precision="fp16"), CPU)
+
+
+def test_bf16_on_a_cpu_is_for_those_that_have_it() -> None:
+    """Elsewhere it would be slower than fp32, so it is an error."""
+    if cpu_has_bf16():
+        assert torch.bfloat16 == choose_dtype(Settings(precision="bf16"), CPU)
+    else:
+        with pytest.raises(SettingsError, match="no bf16 instructions"):
+            choose_dtype(Settings(precision="bf16"), CPU)
+
+
+@pytest.mark.parametrize(
+    ("flags", "has"),
+    [
+        ("flags : fpu avx2 avx512f avx512_bf16", True),
+        ("flags : fpu amx_bf16", True),
+        ("Features : fp asimd bf16", True),
+        ("flags : fpu avx2 avx512f", False),
+    ],
+)
+def test_bf16_is_read_off_the_processors_flags(tmp_path: Path, flags: str, has: bool) -> None:
+    """Of x86 and of ARM."""
+    (tmp_path / "cpuinfo").write_text(f"processor : 0\n{flags}\n")
+
+    assert has == cpu_has_bf16(tmp_path / "cpuinfo")
+
+
+def test_a_system_that_does_not_list_flags_has_no_bf16(tmp_path: Path) -> None:
+    """Unknown counts as no."""
+    assert not cpu_has_bf16(tmp_path / "absent")
+
+
+@needs_no_gpu
+def test_cuda_without_a_gpu_is_refused() -> None:
+    """Instead of running on the CPU unnoticed."""
+    with pytest.raises(SettingsError, match="sees no GPU"):
+        choose_device(Settings(device="cuda"))
+
+
+@needs_no_gpu
+def test_auto_takes_the_cpu_where_there_is_no_gpu() -> None:
+    """And cpu is always the CPU."""
+    assert [CPU, CPU] == [choose_device(Settings(device=device)) for device in ("auto", "cpu")]
+
+
+@needs_gpu
+@pytest.mark.parametrize(("precision", "tolerance"), [("fp32", 1e-4), ("fp16", 0.02), ("bf16", 0.15)])
+def test_a_gpu_scores_as_the_cpu_does(tiny_checkpoint: Path, precision: str, tolerance: float) -> None:
+    """Within its precision."""
+    pairs = [("a query", "word " * count) for count in (1, 7, 300, 301, 2000)]
+    expected = Reranker.load(tiny_checkpoint, Settings(device="cpu")).score(pairs)
+
+    scores = Reranker.load(tiny_checkpoint, Settings(device="cuda", precision=precision)).score(pairs)
+
+    assert expected == pytest.approx(scores, abs=tolerance, rel=0)
