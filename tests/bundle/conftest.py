@@ -17,9 +17,19 @@ Craft = Callable[..., Path]
 
 
 @pytest.fixture(scope="session")
-def built(tiny_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> BundleReport:
+def inference(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """inference/ as it is when the tests begin, so that an edit meanwhile does not tell two builds apart."""
+    source = Path(__file__).resolve().parents[2] / "inference"
+    return shutil.copytree(
+        source, tmp_path_factory.mktemp("engine") / "inference", ignore=shutil.ignore_patterns("__pycache__")
+    )
+
+
+@pytest.fixture(scope="session")
+def built(tiny_checkpoint: Path, inference: Path, tmp_path_factory: pytest.TempPathFactory) -> BundleReport:
     """Its bundle; not to be changed."""
-    return build(tiny_checkpoint, tmp_path_factory.mktemp("bundle") / "model.tar.gz", source_id="demo")
+    output = tmp_path_factory.mktemp("bundle") / "model.tar.gz"
+    return build(tiny_checkpoint, output, source_id="demo", inference=inference)
 
 
 @pytest.fixture

@@ -11,12 +11,9 @@ from rerank_bundle.errors import SourceError
 from rerank_bundle.stored_gzip import StoredGzip
 from rerank_bundle.tarball import write_tarball
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 
-
-def test_the_member_set_is_exact(built: BundleReport) -> None:
+def test_the_member_set_is_exact(built: BundleReport, inference: Path) -> None:
     """The archive holds the checkpoint, the manifest and each Python file of inference/, in order, and nothing else."""
-    inference = REPOSITORY / "inference"
     model = ["config.json", "manifest.json", "model.safetensors"]
     tokenizer = ["special_tokens_map.json", "tokenizer.json", "tokenizer_config.json"]
     engine = sorted(path.relative_to(inference).as_posix() for path in (inference / "rerank_engine").rglob("*.py"))
@@ -27,9 +24,9 @@ def test_the_member_set_is_exact(built: BundleReport) -> None:
     assert [*model, *tokenizer, *code] == list(built.members)
 
 
-def test_two_builds_are_byte_equal(built: BundleReport, tiny_checkpoint: Path, tmp_path: Path) -> None:
+def test_two_builds_are_byte_equal(built: BundleReport, tiny_checkpoint: Path, inference: Path, tmp_path: Path) -> None:
     """The same checkpoint gives the same bytes, and the report's digest and size are theirs."""
-    again = build(tiny_checkpoint, tmp_path / "another-name.tar.gz", source_id="demo")
+    again = build(tiny_checkpoint, tmp_path / "another-name.tar.gz", source_id="demo", inference=inference)
     raw = again.path.read_bytes()
 
     assert raw == built.path.read_bytes()
