@@ -22,6 +22,7 @@ from rerank_ops.local.data.errors import (
     UnknownEndpoint,
     UnknownVariant,
 )
+from rerank_ops.local.data.leftovers import stop_leftovers
 
 SERVER = Path(__file__).parent / "fake_container.py"
 
@@ -229,3 +230,15 @@ def test_a_process_that_ignores_sigterm_is_killed(models: Any, tmp_path: Any) ->
     container.stop()
 
     assert eventually(lambda: not any(alive(pid) for pid in pids))
+
+
+def test_processes_that_outlive_a_killed_server_can_be_found_and_ended(
+    fleet: EndpointFleet, models: Any, tmp_path: Path
+) -> None:
+    """The note beside the log is enough; a note whose process id means something else by now harms nobody."""
+    fleet.start("e", [models.variant()])
+    (variant,) = fleet.describe("e").variants
+    (variant.log.parent / "other.pid").write_text(f"{os.getpid()}\n/not/this/code/serve.py\n")
+
+    assert [variant.pid] == stop_leftovers(tmp_path)
+    assert [] == list(tmp_path.rglob("*.pid"))

@@ -11,6 +11,7 @@ from pathlib import Path
 from rerank_ops.local.data.connections import ConnectionPool
 from rerank_ops.local.data.errors import ContainerFailed, DataPlaneError
 from rerank_ops.local.data.launch import Command
+from rerank_ops.local.data.leftovers import note
 
 PING_TIMEOUT_S = 2.0  # SageMaker's
 POLL_S = 0.05
@@ -43,6 +44,7 @@ class ModelProcess:
             except OSError as error:
                 raise ContainerFailed(f"{command.argv[0]} cannot be started: {error}.") from error
         self.pid = self._popen.pid
+        self._note = note(log, self.pid, command.argv)
         threading.Thread(target=self._await_exit, name=f"exit-of-{self.pid}", daemon=True).start()
 
     @property
@@ -76,7 +78,8 @@ class ModelProcess:
             self._signal(signal.SIGTERM)
             self.exited.wait(grace_s)
         self._signal(signal.SIGKILL)
-        self.exited.wait(PING_TIMEOUT_S)
+        if self.exited.wait(PING_TIMEOUT_S):
+            self._note.unlink(missing_ok=True)
         self.pool.close()
 
     def tail(self, size_bytes: int = TAIL_BYTES) -> str:
