@@ -1,7 +1,7 @@
 """What a model folder says about itself: config.json, and manifest.json where it came out of a bundle."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -72,11 +72,15 @@ def read_checkpoint(model_dir: Path) -> Checkpoint:
             config=config | declared,
             name=str(model.get("name") or name),
             max_length=model.get("max_length"),
-            canary=Canary(**model["canary"]) if model.get("canary") else None,
+            canary=_canary(model.get("canary")),
             meaningless_scores=bool(model.get("meaningless_scores", demo)),
         )
     except (KeyError, TypeError, AttributeError) as error:
         raise CheckpointError(f"manifest.json is not a bundle's manifest: {error!r}.") from error
+
+
+def _canary(declared: dict[str, Any] | None) -> Canary | None:
+    return None if declared is None else Canary(**{field.name: declared[field.name] for field in fields(Canary)})
 
 
 def _read_object(path: Path) -> dict[str, Any]:

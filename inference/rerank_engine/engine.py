@@ -55,7 +55,8 @@ class Reranker:
         self.model_name, self.canary = checkpoint.name, checkpoint.canary
         self.meaningless_scores = checkpoint.meaningless_scores
         weights = list(model.parameters())
-        self.device, self.dtype = weights[0].device, weights[0].dtype
+        largest = max(weights, key=torch.Tensor.numel)  # a matrix: norms and heads may be kept in a wider precision
+        self.device, self.dtype = largest.device, largest.dtype
         self.parameter_count = sum(weight.numel() for weight in weights)
         self.max_length = _window(model, tokenizer, checkpoint, settings)
 

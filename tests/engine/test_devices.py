@@ -8,6 +8,8 @@ import torch
 from rerank_engine.devices import choose_device, choose_dtype, cpu_has_bf16
 from rerank_engine.engine import Reranker
 from rerank_engine.errors import SettingsError
+from rerank_engine.forward import run_passes
+from rerank_engine.models import load_model
 from rerank_engine.settings import Settings
 
 CPU = torch.device("cpu")
@@ -54,6 +56,20 @@ def test_bf16_is_read_off_the_processors_flags(tmp_path: Path, flags: str, has: 
 def test_a_system_that_does_not_list_flags_has_no_bf16(tmp_path: Path) -> None:
     """Unknown counts as no."""
     assert not cpu_has_bf16(tmp_path / "absent")
+
+
+def test_bf16_scores_are_near_those_of_fp32(tiny_checkpoint: Path) -> None:
+    """Whether the CPU has instructions for it or PyTorch emulates them."""
+    pairs = [[0, 9, 40, 2, 2, *range(5, 5 + count), 2] for count in (1, 7, 300, 301)]
+    exact, reduced = (
+        run_passes(
+            load_model(tiny_checkpoint, device=CPU, dtype=dtype), pairs, device=CPU, token_budget=500, max_sequences=9
+        )
+        for dtype in (torch.float32, torch.bfloat16)
+    )
+
+    assert exact != reduced
+    assert exact == pytest.approx(reduced, abs=0.1, rel=0)
 
 
 @needs_no_gpu

@@ -130,6 +130,7 @@ def test_slopes_are_halved_where_declared_or_known(config: Fixture, changes: dic
         ({"hidden_act": "relu"}, "hidden_act is 'relu'"),
         ({"feed_forward_type": "original"}, "feed_forward_type is 'original'"),
         ({"num_labels": 3}, "3 labels"),
+        ({"num_labels": None, "id2label": {"0": "a", "1": "b", "2": "c"}}, "3 labels"),
         ({"id2label": {"0": "no", "1": "yes"}}, "2 labels"),
         ({"hidden_size": 50}, "hidden_size 50 is not a multiple of num_attention_heads 12"),
         ({"num_hidden_layers": "4"}, "num_hidden_layers is '4'"),

@@ -38,7 +38,9 @@ def require(config: dict[str, Any], name: str, supported: object, *, default: ob
 
 def require_one_label(config: dict[str, Any]) -> None:
     """Raise CheckpointError unless the classifier has one label, which is also what silence means."""
-    labels = config.get("num_labels", len(config.get("id2label") or {0: ""}))
+    labels = config.get("num_labels")
+    if labels is None:
+        labels = len(config.get("id2label") or {"0": "relevance"})
     if labels != 1:
         raise CheckpointError(
             f"config.json: the classifier has {labels!r} labels. A reranker has 1: the relevance of the document."
