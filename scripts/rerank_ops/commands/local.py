@@ -1,0 +1,133 @@
+"""rerank local: an AWS on this machine."""
+
+import argparse
+import shlex
+import threading
+from pathlib import Path
+from typing import Any
+
+from rerank_ops import console
+
+EPILOG = """\
+examples:
+  rerank local up                     start it and bootstrap it for CDK
+  rerank local status                 what runs on it
+  rerank local logs rerank-sandbox -f follow an endpoint's log
+  eval "$(rerank local env)"          point this shell at it: aws, cdk, boto3
+  rerank local down                   stop everything
+
+It listens on 127.0.0.1 only, and forgets everything when it stops.
+"""
+
+
+def add_parser(subparsers: Any) -> None:
+    """Declares the command."""
+    parser = subparsers.add_parser(
+        "local",
+        help="an AWS on this machine: up, status, logs, env, down",
+        description="An AWS on this machine, without an account: CDK deploys into it, endpoints really answer.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+    up = verbs.add_parser("up", help="start it in the background")
+    up.add_argument("--port", type=int, metavar="N", help="port on 127.0.0.1 (default: the first free one from 4510)")
+    up.add_argument("--region", default="us-east-1", help="region of its clients (default: us-east-1)")
+    up.add_argument("--no-bootstrap", action="store_true", help="leave out `cdk bootstrap`")
+    status = verbs.add_parser("status", help="endpoints, processes and jobs")
+    console.json_option(status)
+    logs = verbs.add_parser("logs", help="logs of an endpoint, a transform job, or the server itself")
+    logs.add_argument("name", nargs="?", help="endpoint or transform job (default: the server)")
+    logs.add_argument("-f", "--follow", action="store_true", help="go on as lines are added, until Ctrl-C")
+    logs.add_argument("-n", "--lines", type=int, default=50, metavar="N", help="how many of the last lines (50)")
+    env = verbs.add_parser("env", help='print variables for the shell: eval "$(rerank local env)"')
+    down = verbs.add_parser("down", help="stop it and every model process")
+    for verb in (up, status, logs, env, down):
+        verb.add_argument(
+            "--home", type=Path, metavar="DIR", help="its folder (default: .rerank/local of this project)"
+        )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Does one verb."""
+    from rerank_ops.local.state import Home
+
+    return int(_VERBS[args.verb](args, Home.of(args.home)))
+
+
+def _up(args: argparse.Namespace, home: Any) -> int:
+    from rerank_ops.local import lifecycle
+
+    local = lifecycle.up(home, say=console.talk, port=args.port, region=args.region, bootstrap=not args.no_bootstrap)
+    console.talk(f"Up: {local.endpoint_url}")
+    console.talk('Use it:  --local with every rerank command, or  eval "$(rerank local env)"')
+    console.talk("Stop it: rerank local down")
+    return 0
+
+
+def _down(args: argparse.Namespace, home: Any) -> int:
+    from rerank_ops.local import lifecycle
+
+    console.talk("Down." if lifecycle.down(home, say=console.talk) else "The local AWS was not running.")
+    return 0
+
+
+def _status(args: argparse.Namespace, home: Any) -> int:
+    from rerank_ops.local.state import STATUS_PATH, LocalAws
+
+    local = LocalAws.load(home)
+    status = {**local.get(STATUS_PATH), "started_at": local.started_at}
+    if args.json:
+        console.emit(status)
+        return 0
+    console.talk(f"{local.endpoint_url} (pid {local.pid}, {local.region}, since {local.started_at})")
+    variants = [
+        (
+            endpoint["name"],
+            endpoint["status"],
+            item["name"],
+            item["weight"],
+            item["pid"],
+            item["port"],
+            item["restarts"],
+        )
+        for endpoint in status["endpoints"]
+        for item in endpoint["variants"] or [dict.fromkeys(("name", "weight", "pid", "port", "restarts"))]
+    ]
+    console.table(("endpoint", "status", "variant", "weight", "pid", "port", "restarts"), variants)
+    jobs = [
+        (job["name"], job["status"], f"{job['files_done']}/{job['files_total']}", job["records"], job["failure_reason"])
+        for job in status["transform_jobs"]
+    ]
+    console.table(("transform job", "status", "files", "records", "failure"), jobs)
+    return 0
+
+
+def _logs(args: argparse.Namespace, home: Any) -> int:
+    from rerank_ops.local import lifecycle
+
+    paths = lifecycle.log_files(home, args.name)
+    for path in paths:
+        if len(paths) > 1:
+            console.talk(f"==> {path} <==")
+        for line in lifecycle.tail(path, args.lines):
+            print(line)
+    if args.follow:
+        for line in lifecycle.follow(paths, threading.Event()):
+            print(line, flush=True)
+    return 0
+
+
+def _env(args: argparse.Namespace, home: Any) -> int:
+    from rerank_ops.local.cdk import environment
+    from rerank_ops.local.state import LocalAws
+
+    local = LocalAws.load(home)
+    variables = {**local.env(), "CDK_HOME": environment(local)["CDK_HOME"]}
+    print("unset AWS_PROFILE AWS_DEFAULT_PROFILE")
+    for name, value in variables.items():
+        print(f"export {name}={shlex.quote(value)}")
+    return 0
+
+
+_VERBS = {"up": _up, "status": _status, "logs": _logs, "env": _env, "down": _down}

@@ -1,0 +1,150 @@
+"""Where the local AWS of a project lives, and how to reach the one that is running.
+
+Everything is under `.rerank/local/` of the folder it was started in: server.json (written by the server once it
+listens, removed when it ends), server.log, logs/ of the containers, work/ (their unpacked models), cdk/ (the CLI's own
+files).
+"""
+
+import json
+import os
+import urllib.error
+import urllib.request
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from rerank_ops.errors import NotFound
+
+ACCOUNT = "123456789012"  # moto's account; the local AWS has no other
+HEALTH_PATH = "/_rerank/health"
+STATUS_PATH = "/_rerank/status"
+_HEALTH_TIMEOUT_S = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """The folder of one local AWS."""
+
+    folder: Path
+
+    @classmethod
+    def of(cls, folder: Path | None = None) -> "Home":
+        """`folder` itself, or `.rerank/local` of the current folder or of the nearest parent that has one."""
+        if folder is not None:
+            return cls(folder.resolve())
+        here = Path.cwd()
+        for parent in (here, *here.parents):
+            if (parent / ".rerank" / "local").is_dir():
+                return cls(parent / ".rerank" / "local")
+        return cls(here / ".rerank" / "local")
+
+    @property
+    def server_json(self) -> Path:
+        """Written by the server: who and where it is."""
+        return self.folder / "server.json"
+
+    @property
+    def server_log(self) -> Path:
+        """What the server printed."""
+        return self.folder / "server.log"
+
+    @property
+    def logs(self) -> Path:
+        """Logs of containers: logs/<endpoint>/… and logs/transform/<job>/…."""
+        return self.folder / "logs"
+
+    @property
+    def work(self) -> Path:
+        """Temporary files of the server: unpacked models, large S3 objects."""
+        return self.folder / "work"
+
+    @property
+    def cdk(self) -> Path:
+        """The CDK CLI's caches and assemblies."""
+        return self.folder / "cdk"
+
+
+@dataclass(frozen=True, slots=True)
+class LocalAws:
+    """A local AWS that is running (or was, when it wrote this down).
+
+    Attributes:
+        pid: process id of the server.
+        started_at: ISO 8601, UTC.
+        region: the region its clients use by default; others work as well.
+    """
+
+    pid: int
+    port: int
+    endpoint_url: str
+    started_at: str
+    region: str
+    home: Path
+
+    @classmethod
+    def load(cls, home: Home | None = None) -> "LocalAws":
+        """The local AWS of `home` (default: of the current folder), after asking whether it is alive.
+
+        Raises:
+            NotFound: none is running there.
+        """
+        home = home or Home.of()
+        recorded = cls.recorded(home)
+        if recorded is None or not recorded.is_alive():
+            raise NotFound(f"No local AWS is running in {home.folder}.", tip="Start one with: rerank local up")
+        return recorded
+
+    @classmethod
+    def recorded(cls, home: Home) -> "LocalAws | None":
+        """What server.json says, alive or not; None when there is none that can be read."""
+        try:
+            values = json.loads(home.server_json.read_text())
+            return cls(**{**values, "home": Path(values["home"])})
+        except (OSError, ValueError, TypeError, KeyError):
+            return None
+
+    def save(self) -> None:
+        """Writes server.json in one step."""
+        path = Home(self.home).server_json
+        scratch = path.with_suffix(f".{self.pid}")
+        scratch.write_text(json.dumps({**asdict(self), "home": str(self.home)}, indent=2))
+        scratch.replace(path)
+
+    def is_alive(self) -> bool:
+        """Whether the server at this address answers and is the very process that was written down."""
+        try:
+            health = self.get(HEALTH_PATH, timeout_s=_HEALTH_TIMEOUT_S)
+        except (OSError, ValueError):
+            return False
+        return isinstance(health, dict) and health.get("pid") == self.pid and health.get("home") == str(self.home)
+
+    def get(self, path: str, *, timeout_s: float = 10.0) -> Any:
+        """JSON from one of the server's own paths.
+
+        Raises:
+            OSError: nothing answers.
+            ValueError: what answers is not JSON.
+        """
+        # no proxy: the address is this machine's
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        with opener.open(f"{self.endpoint_url}{path}", timeout=timeout_s) as reply:
+            return json.load(reply)
+
+    def env(self) -> dict[str, str]:
+        """Environment of a program that shall talk to this AWS, and never to the user's own account or profile."""
+        return {
+            "AWS_ENDPOINT_URL": self.endpoint_url,
+            "AWS_ACCESS_KEY_ID": "testing",
+            "AWS_SECRET_ACCESS_KEY": "testing",
+            "AWS_SESSION_TOKEN": "testing",
+            "AWS_REGION": self.region,
+            "AWS_DEFAULT_REGION": self.region,
+            "AWS_CONFIG_FILE": os.devnull,
+            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+            "AWS_EC2_METADATA_DISABLED": "true",
+        }
+
+
+def without_aws(environment: dict[str, str]) -> dict[str, str]:
+    """`environment` without anything that points at an AWS: keys, profiles, endpoints, regions. Pure."""
+    return {name: value for name, value in environment.items() if not name.startswith(("AWS_", "MOTO_", "CDK_"))}
