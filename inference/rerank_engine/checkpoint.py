@@ -1,4 +1,4 @@
-"""What a model folder says about itself: config.json, and manifest.json where it came out of a bundle."""
+"""What a model folder says about itself: config.json, and bundle.json where it came out of a bundle."""
 
 import json
 from dataclasses import dataclass, fields
@@ -47,7 +47,7 @@ class Checkpoint:
 
 
 def read_checkpoint(model_dir: Path) -> Checkpoint:
-    """Read config.json and, when present, manifest.json.
+    """Read config.json and, when present, bundle.json.
 
     Raises:
         CheckpointError: the folder or config.json is missing, or either file is not what it should be.
@@ -57,12 +57,12 @@ def read_checkpoint(model_dir: Path) -> Checkpoint:
     config = _read_object(model_dir / "config.json")
     name = str(config.get("_name_or_path") or model_dir.resolve().name)
     demo = bool(config.get("rerank_demo", False))
-    if not (model_dir / "manifest.json").exists():
+    if not (model_dir / "bundle.json").exists():
         return Checkpoint(config=config, name=name, meaningless_scores=demo)
-    manifest = _read_object(model_dir / "manifest.json")
+    manifest = _read_object(model_dir / "bundle.json")
     if manifest.get("format") != MANIFEST_FORMAT:
         raise CheckpointError(
-            f"manifest.json has format {manifest.get('format')!r}. This engine reads format {MANIFEST_FORMAT}.",
+            f"bundle.json has format {manifest.get('format')!r}. This engine reads format {MANIFEST_FORMAT}.",
             tip="Package the checkpoint again with this version of the kit.",
         )
     try:
@@ -76,7 +76,7 @@ def read_checkpoint(model_dir: Path) -> Checkpoint:
             meaningless_scores=bool(model.get("meaningless_scores", demo)),
         )
     except (KeyError, TypeError, AttributeError) as error:
-        raise CheckpointError(f"manifest.json is not a bundle's manifest: {error!r}.") from error
+        raise CheckpointError(f"bundle.json is not a bundle's manifest: {error!r}.") from error
 
 
 def _canary(declared: dict[str, Any] | None) -> Canary | None:

@@ -50,7 +50,7 @@ class SettingsError(RerankError):
 
 
 class CheckpointError(RerankError):
-    """config.json, tokenizer.json, model.safetensors or manifest.json is missing, damaged or of an unknown kind."""
+    """config.json, tokenizer.json, model.safetensors or bundle.json is missing, damaged or of an unknown kind."""
 
     code = "bad_checkpoint"
 

@@ -69,10 +69,10 @@ def read_settings(env: Mapping[str, str], model_dir: Path) -> Settings:
 
     Raises:
         SettingsError: a setting is unknown, malformed or out of bounds.
-        CheckpointError: manifest.json is not readable.
+        CheckpointError: bundle.json is not readable.
     """
     ours = {name: value for name, value in env.items() if name.startswith(PREFIX)}
-    return Settings.from_env(_bundled(model_dir / "manifest.json") | ours)
+    return Settings.from_env(_bundled(model_dir / "bundle.json") | ours)
 
 
 def _bundled(path: Path) -> dict[str, str]:

@@ -38,7 +38,7 @@ class BundleReport:
         sha256: its digest, in hexadecimal; it names the bundle in S3.
         size: its size in bytes.
         members: names in the archive's order.
-        manifest: its manifest.json.
+        manifest: its bundle.json.
         left_out: files of the source that were not shipped.
     """
 

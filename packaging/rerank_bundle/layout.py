@@ -1,6 +1,6 @@
 """What a bundle holds and in which order: pure rules over names, shared by building and by verifying.
 
-config.json  model.safetensors  tokenizer.json  manifest.json          always
+config.json  model.safetensors  tokenizer.json  bundle.json          always
 tokenizer_config.json  special_tokens_map.json  added_tokens.json      when the checkpoint has them
 LICENSE  NOTICE  README.md                                             likewise
 code/inference.py  code/serve.py  code/rerank_engine/**.py             the engine, copied
@@ -11,7 +11,8 @@ import re
 from collections.abc import Iterable
 from pathlib import PurePosixPath
 
-MANIFEST = "manifest.json"
+# Not manifest.json: multi-model-server takes a folder that holds one for an archive of its own old format, and dies.
+MANIFEST = "bundle.json"
 CONFIG, WEIGHTS, TOKENIZER = "config.json", "model.safetensors", "tokenizer.json"
 REQUIREMENTS = "requirements.txt"
 CODE = "code"

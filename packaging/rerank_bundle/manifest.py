@@ -1,4 +1,4 @@
-"""manifest.json: what a bundle holds, made when it is built and held against it when it is verified.
+"""bundle.json: what a bundle holds, made when it is built and held against it when it is verified.
 
 The engine reads `model` from it (name, alibi_tail_scale, max_length, canary) and `settings`. The bundle's own digest is
 not in it, since it lies inside the archive.
@@ -64,7 +64,7 @@ def check_files(manifest: Manifest, folder: Path, names: Iterable[str], *, progr
     """Holds the unpacked files against the manifest.
 
     Args:
-        names: the members that were unpacked into `folder`, `manifest.json` among them.
+        names: the members that were unpacked into `folder`, `bundle.json` among them.
 
     Raises:
         ManifestError: a member is missing, not listed, listed twice, or has another size or hash.

@@ -33,7 +33,7 @@ class VerifyReport:
         sha256: its digest, in hexadecimal.
         size: its size in bytes.
         members: names in the archive's order.
-        manifest: its manifest.json.
+        manifest: its bundle.json.
         canary_logit: what its code scored for the manifest's canary pair.
         acceptance_logits: what it scored for the published pairs; empty when none are published for it.
         requirements: whether it makes the container install packages at start.

@@ -43,7 +43,7 @@ def logits(undeclared: Path, unpacked: Path, tmp_path_factory: pytest.TempPathFa
         for path in undeclared.iterdir():
             (folders[scale] / path.name).write_bytes(path.read_bytes())
         manifest = {"format": 1, "model": {"name": NAME, "alibi_tail_scale": scale}}
-        (folders[scale] / "manifest.json").write_bytes(encode(manifest))
+        (folders[scale] / "bundle.json").write_bytes(encode(manifest))
     pairs = [(QUERY, document) for document in DOCUMENTS]
     scores = score_in_isolation(unpacked / "code", list(folders.values()), pairs, settings={})
     return {scale: list(logits) for scale, logits in zip(folders, scores.logits, strict=True)}

@@ -20,11 +20,11 @@ def test_the_manifest_lists_every_member_with_its_hash(built: BundleReport, unpa
             "size": (unpacked / name).stat().st_size,
             "sha256": hashlib.sha256((unpacked / name).read_bytes()).hexdigest(),
         }
-        for name in sorted(set(built.members) - {"manifest.json"})
+        for name in sorted(set(built.members) - {"bundle.json"})
     ]
 
     assert expected == built.manifest["files"]
-    assert built.manifest == json.loads((unpacked / "manifest.json").read_text())
+    assert built.manifest == json.loads((unpacked / "bundle.json").read_text())
 
 
 def test_the_manifest_describes_the_model(built: BundleReport) -> None:

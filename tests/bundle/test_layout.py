@@ -44,7 +44,7 @@ def test_dangerous_names_are_named(name: str, said: str) -> None:
     ("name", "expected"),
     [
         ("config.json", True),
-        ("manifest.json", True),
+        ("bundle.json", True),
         ("LICENSE", True),
         ("code/serve.py", True),
         ("code/rerank_engine/models/jina_bert.py", True),

@@ -14,7 +14,7 @@ from rerank_bundle.tarball import write_tarball
 
 def test_the_member_set_is_exact(built: BundleReport, inference: Path) -> None:
     """The archive holds the checkpoint, the manifest and each Python file of inference/, in order, and nothing else."""
-    model = ["config.json", "manifest.json", "model.safetensors"]
+    model = ["bundle.json", "config.json", "model.safetensors"]
     tokenizer = ["special_tokens_map.json", "tokenizer.json", "tokenizer_config.json"]
     engine = sorted(path.relative_to(inference).as_posix() for path in (inference / "rerank_engine").rglob("*.py"))
     code = sorted(f"code/{name}" for name in ["inference.py", "serve.py", *engine])

@@ -34,7 +34,7 @@ def test_a_bundle_verifies_in_any_environment(built: BundleReport, monkeypatch: 
         ({"code/rerank_engine/extra.py": b""}, r"holds code/rerank_engine/extra\.py"),
         ({"code/requirements.txt": b"evil"}, r"holds code/requirements\.txt"),
         ({"config.json": b"{}"}, r"config\.json has 2 bytes"),
-        ({"manifest.json": None}, r"has no manifest\.json"),
+        ({"bundle.json": None}, r"has no bundle\.json"),
     ],
 )
 def test_members_are_those_of_the_manifest(repack: Repack, changes: dict[str, bytes | None], said: str) -> None:
@@ -56,7 +56,7 @@ def test_a_wrong_canary_is_noticed(repack: Repack, unpacked: Path) -> None:
     manifest = _manifest(unpacked)
     manifest["model"]["canary"]["logit"] += 0.002
     with pytest.raises(ScoreMismatch, match="The canary pair scores"):
-        verify(repack({"manifest.json": manifests.encode(manifest)}))
+        verify(repack({"bundle.json": manifests.encode(manifest)}))
 
 
 def test_the_code_that_is_run_is_the_bundles_own(repack: Repack, unpacked: Path) -> None:
@@ -65,14 +65,14 @@ def test_the_code_that_is_run_is_the_bundles_own(repack: Repack, unpacked: Path)
     name = "code/rerank_engine/engine.py"
     manifest = _rehashed(_manifest(unpacked), {name: broken})
     with pytest.raises(ScoringError, match="this is the code of the bundle"):
-        verify(repack({name: broken, "manifest.json": manifests.encode(manifest)}))
+        verify(repack({name: broken, "bundle.json": manifests.encode(manifest)}))
 
 
 def test_settings_the_engine_does_not_know_are_noticed(repack: Repack, unpacked: Path) -> None:
     """A bundle that could not start is not verified."""
     manifest = _manifest(unpacked) | {"settings": {"RERANK_TURBO": "1"}}
     with pytest.raises(SettingError, match="RERANK_TURBO is not a setting"):
-        verify(repack({"manifest.json": manifests.encode(manifest)}))
+        verify(repack({"bundle.json": manifests.encode(manifest)}))
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def test_settings_the_engine_does_not_know_are_noticed(repack: Repack, unpacked:
 )
 def test_a_damaged_manifest_is_explained(unpacked: Path, tmp_path: Path, change: dict[str, Any], said: str) -> None:
     """What is wrong with it is said."""
-    (tmp_path / "manifest.json").write_text(json.dumps(_manifest(unpacked) | change))
+    (tmp_path / "bundle.json").write_text(json.dumps(_manifest(unpacked) | change))
     with pytest.raises(ManifestError, match=said):
         manifests.read(tmp_path)
 
@@ -98,7 +98,7 @@ def test_a_damaged_manifest_is_explained(unpacked: Path, tmp_path: Path, change:
 @pytest.mark.parametrize(("content", "said"), [("[]", "not a JSON object"), ("{", "not valid JSON")])
 def test_a_manifest_is_a_json_object(tmp_path: Path, content: str, said: str) -> None:
     """Anything else is said to be something else."""
-    (tmp_path / "manifest.json").write_text(content)
+    (tmp_path / "bundle.json").write_text(content)
     with pytest.raises(ManifestError, match=said):
         manifests.read(tmp_path)
 
@@ -144,7 +144,7 @@ def test_an_installed_engine_does_not_stand_in(tmp_path: Path) -> None:
 
 
 def _manifest(folder: Path) -> dict[str, Any]:
-    manifest: dict[str, Any] = json.loads((folder / "manifest.json").read_text())
+    manifest: dict[str, Any] = json.loads((folder / "bundle.json").read_text())
     return manifest
 
 

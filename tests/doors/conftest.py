@@ -1,5 +1,6 @@
 """An engine without torch for the doors' tests, and a real bundle, unpacked."""
 
+import importlib.util
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -76,3 +77,33 @@ def bundle_dir(tiny_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) 
     report = build(tiny_checkpoint, base / "model.tar.gz", name="rerank-demo", source_id="demo")
     unpack(report.path, base / "model")
     return base / "model"
+
+
+TOOLKIT_SHIM = {
+    "transformers/__init__.py": "AutoTokenizer = pipeline = None\n",
+    "transformers/file_utils.py": "is_tf_available = lambda: False\nis_torch_available = lambda: True\n",
+    "transformers/pipelines.py": "SUPPORTED_TASKS = {}\nclass Pipeline: ...\n",
+    "transformers/utils/__init__.py": "",
+    "transformers/utils/import_utils.py": "is_torch_bf16_gpu_available = lambda: False\n",
+    "pkg_resources.py": (
+        "from importlib.resources import files\n"
+        "resource_filename = lambda package, name: str(files(package) / name.lstrip('/'))\n"
+    ),
+}
+
+
+@pytest.fixture(scope="session")
+def toolkit_shim(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder for the import path under which AWS's serving toolkit imports without what it does not use for us.
+
+    sagemaker-huggingface-inference-toolkit 2.6.0 imports names of transformers 4 for its own pipelines, and
+    sagemaker-inference 1.10.1 asks pkg_resources (gone from setuptools 82) for the path of a file. Nothing else is
+    replaced: the handler service, MMS's Service and its wire format, and MMS itself are the real ones.
+    """
+    if importlib.util.find_spec("sagemaker_huggingface_inference_toolkit") is None:
+        pytest.skip("needs AWS's toolkit: pip install --no-deps -r tests/requirements-toolkit.txt")
+    folder = tmp_path_factory.mktemp("toolkit_shim")
+    for name, text in TOOLKIT_SHIM.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    return folder

@@ -47,7 +47,7 @@ def test_batch_jobs_have_their_own_limits() -> None:
 def test_the_environment_overrides_the_bundle(tmp_path: Path) -> None:
     """Settings packaged with the model hold until the deployment says otherwise."""
     packaged = {"RERANK_TOKEN_BUDGET": "4096", "RERANK_MAX_DOCUMENTS": "100"}
-    (tmp_path / "manifest.json").write_text(json.dumps({"settings": packaged}))
+    (tmp_path / "bundle.json").write_text(json.dumps({"settings": packaged}))
 
     settings = read_settings({"RERANK_TOKEN_BUDGET": "1024", "PATH": "/bin"}, tmp_path)
 
@@ -57,9 +57,9 @@ def test_the_environment_overrides_the_bundle(tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", ["{", "[]", '{"settings": [1]}'])
 def test_a_damaged_manifest_is_an_error(tmp_path: Path, text: str) -> None:
     """A manifest that cannot be read is not taken for one without settings."""
-    (tmp_path / "manifest.json").write_text(text)
+    (tmp_path / "bundle.json").write_text(text)
 
-    with pytest.raises(CheckpointError, match=r"manifest\.json"):
+    with pytest.raises(CheckpointError, match=r"bundle\.json"):
         read_settings({}, tmp_path)
 
 

@@ -23,7 +23,7 @@ MODEL = {
 def folder(path: Path, config: object, manifest: object = None) -> Path:
     (path / "config.json").write_text(json.dumps(config))
     if manifest is not None:
-        (path / "manifest.json").write_text(json.dumps(manifest))
+        (path / "bundle.json").write_text(json.dumps(manifest))
     return path
 
 
@@ -96,7 +96,7 @@ def bundled(tiny_checkpoint: Path, tmp_path: Path) -> Any:
     def load(settings: dict[str, str] | None = None, **model: Any) -> Reranker:
         shutil.copytree(tiny_checkpoint, tmp_path / "model")
         manifest = {"format": 1, "model": {"name": "acme/reranker", **model}, "settings": settings or {}}
-        (tmp_path / "model" / "manifest.json").write_text(json.dumps(manifest))
+        (tmp_path / "model" / "bundle.json").write_text(json.dumps(manifest))
         return Reranker.load(tmp_path / "model")
 
     return load

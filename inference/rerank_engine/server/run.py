@@ -45,6 +45,7 @@ def main(arguments: Sequence[str], env: Mapping[str, str] = os.environ) -> int:
 
 def _run(settings: Settings, hosting: Hosting) -> int:
     listening = listen(settings.bind_host, hosting.port)
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))  # until the event loop takes over: there is nothing to drain
     listener = logs.configure(settings.log_level)
     telemetry = Telemetry(log_text=settings.log_text)
     life = Life(settings, hosting, loader(hosting, settings), observe=telemetry.passed)

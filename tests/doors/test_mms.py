@@ -1,0 +1,137 @@
+"""AWS's whole serving stack, its `serve` command and its Java server, on an unpacked bundle.
+
+It runs in namespaces of its own (mount, process ids) because it writes /etc/sagemaker-mms.properties and refuses to run
+twice on one machine; when the namespace ends, all its processes do.
+"""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+pytestmark = pytest.mark.mms
+
+PATIENCE_S = 120.0
+ATTRIBUTES = "X-Amzn-SageMaker-Custom-Attributes"
+GOOD = {"query": "How do I scale an endpoint?", "documents": ["Add instances.", {"text": "Bananas."}]}
+NAMESPACE = ["unshare", "--user", "--map-root-user", "--mount", "--pid", "--fork", "--mount-proc", "--kill-child=KILL"]
+# A private /etc (an overlay, its upper half in memory), so that the real one is not written to.
+ENTER = """
+set -e
+mount -t tmpfs tmpfs "$SCRATCH" && mkdir "$SCRATCH/upper" "$SCRATCH/work"
+mount -t overlay overlay -o "lowerdir=/etc,upperdir=$SCRATCH/upper,workdir=$SCRATCH/work" /etc
+"""
+
+
+def in_namespace(command: str) -> list[str]:
+    return [*NAMESPACE, "bash", "-c", ENTER + command]
+
+
+def free_port() -> int:
+    """A free port that MMS accepts: it takes those above 49,151 for invalid."""
+    for port in range(21_000, 49_000, 37):
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) != 0:
+                return port
+    raise AssertionError("no free port")
+
+
+@pytest.fixture(scope="module")
+def stack(toolkit_shim: Path, bundle_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
+    """The stack, listening; killed with all its processes at the end."""
+    if shutil.which("java") is None:
+        pytest.skip("needs Java 17 or newer on PATH")
+    root = tmp_path_factory.mktemp("mms")
+    for name in ("scratch", "java", "logs"):
+        (root / name).mkdir()
+    if subprocess.run(in_namespace("true"), env={**os.environ, "SCRATCH": str(root / "scratch")}).returncode != 0:
+        pytest.skip("needs permission to make user, mount and process namespaces (unshare -Urmpf) with overlayfs")
+    port = free_port()
+    env = {
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "PYTHONPATH": str(toolkit_shim),
+        "SCRATCH": str(root / "scratch"),
+        "SAGEMAKER_BASE_DIR": str(bundle_dir.parent),
+        "SAGEMAKER_PROGRAM": "inference.py",
+        "SAGEMAKER_MODEL_SERVER_WORKERS": "1",
+        "SAGEMAKER_MODEL_SERVER_VMARGS": f"-XX:-UseContainerSupport -Djava.io.tmpdir={root / 'java'}",
+        "MMS_INFERENCE_ADDRESS": f"http://127.0.0.1:{port}",  # its own default is every address
+        "MMS_MANAGEMENT_ADDRESS": f"http://127.0.0.1:{port}",
+        "LOG_LOCATION": str(root / "logs"),
+        "METRICS_LOCATION": str(root / "logs"),
+        "OMP_NUM_THREADS": "1",
+    }
+    process = subprocess.Popen(
+        in_namespace("exec serve"), env=env, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    try:
+        said = []
+        for line in process.stdout:
+            said.append(line)
+            if "Model server started" in line:
+                break
+        else:
+            pytest.fail(f"the stack ended with {process.wait()}:\n{''.join(said)}")
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=PATIENCE_S) as client:
+            yield client
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_ping(stack: httpx.Client) -> None:
+    """The stack says it is healthy."""
+    assert 200 == stack.get("/ping").status_code
+
+
+def test_invocation(stack: httpx.Client, bundle_dir: Path) -> None:
+    """Scores are those of the engine, and the caller's attributes come back."""
+    from rerank_engine.engine import Reranker
+
+    expected = Reranker.load(bundle_dir).rerank(GOOD["query"], ["Add instances.", "Bananas."])
+
+    answer = stack.post("/invocations", json=GOOD, headers={ATTRIBUTES: "trace=7"})
+
+    assert (200, "application/json", "trace=7") == (
+        answer.status_code,
+        answer.headers["content-type"],
+        answer.headers[ATTRIBUTES],
+    )
+    assert [(one.index, pytest.approx(one.score, abs=1e-6)) for one in expected.results] == [
+        (entry["index"], entry["relevance_score"]) for entry in answer.json()["results"]
+    ]
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type", "accept", "status"),
+    [
+        (b"{", "application/json", "*/*", 400),
+        (b"{}", "text/csv", "*/*", 415),
+        (b"{}", "application/json", "text/csv", 406),
+        (b'{"query": "q"}', "application/json; charset=utf-8", "application/json", 422),
+    ],
+)
+def test_own_statuses(stack: httpx.Client, body: bytes, content_type: str, accept: str, status: int) -> None:
+    """Our statuses and bodies pass through AWS's stack, which makes 400 of every exception."""
+    answer = stack.post("/invocations", content=body, headers={"Content-Type": content_type, "Accept": accept})
+
+    assert status == answer.status_code
+    assert "detail" in answer.json()
+
+
+def test_json_lines(stack: httpx.Client) -> None:
+    """A batch of lines comes back line by line."""
+    body = "\n".join([json.dumps(GOOD), "", json.dumps(GOOD)])
+    headers = {"Content-Type": "application/jsonlines", "Accept": "application/jsonlines"}
+
+    answer = stack.post("/invocations", content=body, headers=headers)
+
+    assert "application/jsonlines" == answer.headers["content-type"]
+    assert [None, 400, None] == [json.loads(line).get("status") for line in answer.text.split("\n")]
