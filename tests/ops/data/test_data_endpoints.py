@@ -115,6 +115,16 @@ def test_a_failed_update_keeps_the_old_process_and_says_why(fleet: EndpointFleet
     assert ("InService", str(caught.value)) == (fleet.status("e"), fleet.describe("e").failure_reason)
 
 
+def test_the_reason_shows_the_log_of_this_start_only(fleet: EndpointFleet, models: Any, tmp_path: Path) -> None:
+    """What an earlier process wrote into the same file is not taken for this one's last words."""
+    (tmp_path / "logs" / "e").mkdir(parents=True)
+    (tmp_path / "logs" / "e" / "main-1.log").write_text("words of another day\n")
+    with pytest.raises(ContainerFailed, match="RuntimeError: cannot load the model: today") as caught:
+        fleet.start("e", [models.variant(FAKE_START="today")])
+
+    assert "another day" not in str(caught.value)
+
+
 def test_a_failed_creation_is_known_as_failed_until_it_is_deleted(fleet: EndpointFleet, models: Any) -> None:
     """/ping that never says 200 fails at the startup timeout; one bad variant takes the others down."""
     variants = [models.variant("good"), models.variant("bad", FAKE_PING="503")]

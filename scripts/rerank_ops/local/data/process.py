@@ -30,6 +30,7 @@ class ModelProcess:
         self.pool = ConnectionPool(port)
         self.exited = threading.Event()
         log.parent.mkdir(parents=True, exist_ok=True)
+        self._log_from = log.stat().st_size if log.exists() else 0  # what came before is not its own
         with log.open("ab") as output:
             try:
                 self._popen = subprocess.Popen(
@@ -83,8 +84,8 @@ class ModelProcess:
         self.pool.close()
 
     def tail(self, size_bytes: int = TAIL_BYTES) -> str:
-        """The end of its log."""
-        return log_tail(self.log, size_bytes)
+        """The end of what it wrote."""
+        return log_tail(self.log, size_bytes, start=self._log_from)
 
     def _signal(self, number: signal.Signals) -> None:
         with contextlib.suppress(ProcessLookupError, PermissionError):
@@ -95,16 +96,16 @@ class ModelProcess:
         self.exited.set()
 
 
-def log_tail(log: Path, size_bytes: int = TAIL_BYTES) -> str:
-    """The last `size_bytes` of a log, from the start of a line; says so if there is nothing."""
+def log_tail(log: Path, size_bytes: int = TAIL_BYTES, *, start: int = 0) -> str:
+    """The last `size_bytes` of a log after byte `start`, from the start of a line; says so if there is nothing."""
     if not log.exists():
         return "(no log)"
     with log.open("rb") as source:
-        source.seek(0, os.SEEK_END)
-        size = source.tell()
-        source.seek(max(0, size - size_bytes))
+        end = source.seek(0, os.SEEK_END)
+        begin = max(start, end - size_bytes)
+        source.seek(begin)
         text = source.read().decode("utf-8", "replace")
-    if size > size_bytes:
+    if begin > start:
         text = text.partition("\n")[2] or text
     return text.strip() or "(it wrote nothing)"
 

@@ -64,7 +64,8 @@ class TransformJobs:
         fetch: opens a model archive by its ModelDataUrl.
         s3: makes the client that reads inputs and writes outputs.
         log_dir: logs go to log_dir/transform/<job>/job.log and container.log.
-        on_change: called with the job's view at each change of status or progress, from the job's thread.
+        on_change: called with the job's view when it is created, from the caller's thread, then at each change of
+            status or progress, from the job's; never two at once for a job, and in their order.
     """
 
     def __init__(
@@ -124,6 +125,7 @@ class TransformJobs:
             if parsed.name in self._jobs:
                 raise TransformRefused(f"Job name must be unique: there is a transform job {parsed.name} already.")
             self._jobs[parsed.name] = job
+        self._on_change(view)  # before the job can say anything else
         threading.Thread(target=_work, args=(job, log), name=f"transform-{parsed.name}", daemon=True).start()
         return view
 
