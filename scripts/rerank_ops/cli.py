@@ -16,7 +16,7 @@ from rerank_ops import commands, console
 from rerank_ops.errors import explain
 
 # In the order of the road; a command that is not listed comes after these.
-ORDER = ("package", "verify", "serve", "local", "invoke", "transform", "doctor", "settings")
+ORDER = ("demo", "package", "verify", "serve", "local", "invoke", "transform", "doctor", "settings")
 
 EXAMPLES = """\
 examples:

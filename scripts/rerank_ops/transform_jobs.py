@@ -63,6 +63,9 @@ class BatchSetup:
     output_uri: str
     instance_type: str
     kms_key_arn: str | None
+    max_payload_mb: int = 6
+    max_concurrent: int = 1
+    timeout_s: int = 600
 
     @classmethod
     def load(cls, aws: Aws, deployment: str) -> Self:
@@ -74,7 +77,17 @@ class BatchSetup:
         values = deployment_parameters(aws, deployment)
         names = ("batch-model-name", "batch-input-uri", "batch-output-uri", "batch-instance-type")
         model, source, output, instance = (parameter(values, deployment, name) for name in names)
-        return cls(deployment, model, source.rstrip("/"), output.rstrip("/"), instance, values.get("kms-key-arn"))
+        return cls(
+            deployment,
+            model,
+            source.rstrip("/"),
+            output.rstrip("/"),
+            instance,
+            values.get("kms-key-arn"),
+            max_payload_mb=int(values.get("batch-max-payload-mb", 6)),
+            max_concurrent=int(values.get("batch-max-concurrent", 1)),
+            timeout_s=int(values.get("batch-timeout-seconds", 600)),
+        )
 
 
 def new_job_name(deployment: str) -> str:

@@ -81,9 +81,9 @@ def _add_start(verbs: Any) -> None:
     job.add_argument(
         "--strategy", choices=("MultiRecord", "SingleRecord"), default="MultiRecord", help="default: MultiRecord"
     )
-    job.add_argument("--max-payload-mb", type=int, default=6, help="largest request (default: 6)")
-    job.add_argument("--max-concurrent", type=int, default=1, help="requests in flight per instance (default: 1)")
-    job.add_argument("--timeout-s", type=int, default=600, help="of one request (default: 600)")
+    job.add_argument("--max-payload-mb", type=int, help="largest request (default: the deployment's)")
+    job.add_argument("--max-concurrent", type=int, help="requests in flight per instance (default: the deployment's)")
+    job.add_argument("--timeout-s", type=int, help="of one request (default: the deployment's)")
     job.add_argument("--retries", type=int, default=3, help="of one request (default: 3)")
     job.add_argument("--join", action="store_true", help="write each answer beside its input, under SageMakerOutput")
     job.add_argument("--input-filter", default="$", metavar="JSONPATH", help="what of each record is sent (default: $)")

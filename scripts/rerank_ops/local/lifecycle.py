@@ -12,7 +12,7 @@ from time import monotonic
 
 from rerank_ops.errors import Refused, Unfinished
 from rerank_ops.local import cdk
-from rerank_ops.local.cdk_cli import Say
+from rerank_ops.local.cdk_cli import CdkFailed, Say
 from rerank_ops.local.processes import command_of, is_running, strays
 from rerank_ops.local.state import Home, LocalAws, without_aws
 
@@ -49,7 +49,12 @@ def up(
     local = _spawn(home, _free_port(port), region, say)
     if bootstrap:
         say("Bootstrapping it for CDK …")
-        cdk.bootstrap(local, say=lambda line: None, root=root)
+        try:
+            cdk.bootstrap(local, say=lambda line: None, root=root)
+        except CdkFailed as error:
+            for line in error.output:
+                say(line)
+            raise
     return local
 
 

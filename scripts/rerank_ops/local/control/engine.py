@@ -24,6 +24,8 @@ from rerank_ops.local.control.template import Template, creation_order
 
 log = logging.getLogger(__name__)
 
+_REPLACING = "Requested update requires the creation of a new physical resource; hence creating one."
+
 Emit = Callable[[str, str, str, str, str | None], None]  # logical id, physical id, type, status, reason
 
 
@@ -147,14 +149,17 @@ class Deployment:
         fresh = physical_name(kind, self._place.stack_name, name)
         chosen = str(properties.get(handler.name_property) or fresh)
         call = self._call(name, kind, chosen, properties)
-        self._emit(name, "", kind, f"{Verb.CREATE}_IN_PROGRESS", None)
+        verb = Verb.CREATE if old is None else Verb.UPDATE
+        self._emit(
+            name, old.physical_id if old else "", kind, f"{verb}_IN_PROGRESS", None if old is None else _REPLACING
+        )
         call.properties.read.add(handler.name_property)
         made = handler.create(call)
         resource = Resource(name, kind, chosen, properties, made, **_policies(declared))
         self.resources[name] = resource
         self._done.append(_Step(old, resource))
         handler.configure(call, made, None)
-        self._emit(name, made.physical_id, kind, f"{Verb.CREATE}_COMPLETE", self._ignored(call))
+        self._emit(name, made.physical_id, kind, f"{verb}_COMPLETE", self._ignored(call))
 
     def _update(self, declared: dict[str, Any], properties: dict[str, Any], old: Resource) -> None:
         self._emit(old.logical_id, old.physical_id, old.type, f"{Verb.UPDATE}_IN_PROGRESS", None)

@@ -1,8 +1,9 @@
 """One model process kept alive: what one `docker run` of a real SageMaker container is on AWS.
 
-A process that dies, or whose /ping fails three times in a row, is started again in the same folder, after a pause that
-doubles; SageMaker replaces unhealthy containers too. After five restarts without a healthy minute in between it is left
-dead, and says why.
+A process that dies, or whose /ping fails three times in a row (silence counts only while no request is under way), is
+started again in the same folder, after a pause that
+doubles; SageMaker replaces unhealthy containers too. After five restarts without a healthy minute in between it is
+left dead, and says why.
 """
 
 import contextlib
@@ -114,9 +115,10 @@ class Container:
         process = self._process
         if process is None or process.exited.is_set():
             raise ContainerUnavailable(self._why_dead or "The model process is not running; it is being started again.")
-        return process.pool.request(
-            method, path, body, headers, timeout_s=timeout_s, max_response_bytes=max_response_bytes
-        )
+        with self.in_use():
+            return process.pool.request(
+                method, path, body, headers, timeout_s=timeout_s, max_response_bytes=max_response_bytes
+            )
 
     @contextlib.contextmanager
     def in_use(self) -> Iterator[None]:
@@ -166,7 +168,7 @@ class Container:
             if self._stopping.is_set():
                 return
             if not ended:
-                failed = 0 if self._process.ping() else failed + 1
+                failed = self._failed_pings(self._process.ping(), failed)
             self.healthy = not ended and failed == 0
             if not ended and failed < self._care.failed_pings:
                 continue
@@ -176,6 +178,13 @@ class Container:
             if tries < 0:
                 return
             healthy_since = time.monotonic()
+
+    def _failed_pings(self, status: int | None, before: int) -> int:
+        if status == 200:
+            return 0
+        if status is None and self._in_flight:
+            return before  # it computes, on a machine that does other things too: silence is no verdict
+        return before + 1
 
     def _revive(self, tries: int) -> int:
         """Starts it again until it is healthy; the tries that took in all, or -1 when it is given up."""

@@ -53,11 +53,11 @@ class ModelProcess:
         """Its exit code, negative for a signal; None while it runs."""
         return self._popen.returncode if self.exited.is_set() else None
 
-    def ping(self) -> bool:
-        """Whether GET /ping says 200 within 2 s."""
+    def ping(self) -> int | None:
+        """The status of GET /ping; None if there is none within 2 s."""
         with contextlib.suppress(DataPlaneError):
-            return self.pool.request("GET", "/ping", timeout_s=PING_TIMEOUT_S).status == 200
-        return False
+            return self.pool.request("GET", "/ping", timeout_s=PING_TIMEOUT_S).status
+        return None
 
     def wait_healthy(self, timeout_s: float) -> None:
         """Returns once /ping says 200.
@@ -69,7 +69,7 @@ class ModelProcess:
         while time.monotonic() < deadline:
             if self.exited.wait(POLL_S):
                 raise ContainerFailed(f"The process ended with {_ending(self._popen.returncode)}.\n{self.tail()}")
-            if self.ping():
+            if self.ping() == 200:
                 return
         raise ContainerFailed(f"/ping did not say 200 within {timeout_s:g} s.\n{self.tail()}")
 

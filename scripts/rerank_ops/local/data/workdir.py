@@ -10,15 +10,17 @@ from rerank_ops.local.data.s3 import Fetch
 
 
 class WorkDir:
-    """A temporary folder in the layout of /opt/ml, removed by `close`.
-
-    Attributes:
-        base: what is /opt/ml in a container; the model is in base/model.
-    """
+    """A temporary folder in the layout of /opt/ml: made by `unpack`, removed by `close`."""
 
     def __init__(self) -> None:
-        self._folder = tempfile.TemporaryDirectory(prefix="rerank-local-", ignore_cleanup_errors=True)
-        self.base = Path(self._folder.name).resolve()
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
+
+    @property
+    def base(self) -> Path:
+        """What is /opt/ml in a container; the model is in base/model."""
+        if self._folder is None:
+            self._folder = tempfile.TemporaryDirectory(prefix="rerank-local-", ignore_cleanup_errors=True)
+        return Path(self._folder.name).resolve()
 
     def unpack(self, fetch: Fetch, url: str) -> None:
         """Downloads the archive at `url` and unpacks it into base/model.
@@ -46,4 +48,5 @@ class WorkDir:
 
     def close(self) -> None:
         """Removes the folder."""
-        self._folder.cleanup()
+        if self._folder is not None:
+            self._folder.cleanup()

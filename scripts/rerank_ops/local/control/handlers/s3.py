@@ -1,6 +1,7 @@
 """S3 buckets and bucket policies."""
 
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -104,7 +105,13 @@ def _lifecycle(client: Any, bucket: str, value: Any) -> None:
     client.put_bucket_lifecycle_configuration(Bucket=bucket, LifecycleConfiguration=configuration)
 
 
+def _acl(client: Any, bucket: str, value: Any) -> None:
+    words = re.findall("[A-Z][a-z]*", value)  # LogDeliveryWrite → log-delivery-write
+    client.put_bucket_acl(Bucket=bucket, ACL="-".join(word.lower() for word in words))
+
+
 _PUT: dict[str, Callable[[Any, str, Any], Any]] = {
+    "AccessControl": _acl,
     "BucketEncryption": _encryption,
     "VersioningConfiguration": lambda client, bucket, value: client.put_bucket_versioning(
         Bucket=bucket, VersioningConfiguration={"Status": value["Status"]}
@@ -125,6 +132,7 @@ _PUT: dict[str, Callable[[Any, str, Any], Any]] = {
     "Tags": lambda client, bucket, value: client.put_bucket_tagging(Bucket=bucket, Tagging={"TagSet": value}),
 }
 _DELETE: dict[str, Callable[[Any, str], Any]] = {
+    "AccessControl": lambda client, bucket: client.put_bucket_acl(Bucket=bucket, ACL="private"),
     "BucketEncryption": lambda client, bucket: client.delete_bucket_encryption(Bucket=bucket),
     "VersioningConfiguration": lambda client, bucket: client.put_bucket_versioning(
         Bucket=bucket, VersioningConfiguration={"Status": "Suspended"}

@@ -1,0 +1,101 @@
+"""The road: package → local AWS → cdk deploy → invoke → batch transform → down."""
+
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+from rerank_ops import console
+from rerank_ops.aws import Aws
+from rerank_ops.demo import report, steps
+from rerank_ops.demo.data import passages, questions
+from rerank_ops.local import cdk, lifecycle
+from rerank_ops.local.state import Home, LocalAws
+from rerank_ops.progress import step
+
+DEPLOYMENT = "sandbox"
+
+
+def walk(*, keep: bool) -> int:
+    """Does every step, shows what it gives and how long it takes.
+
+    What it started it stops again, also after an error or a signal, unless `keep`; a local AWS that ran before is left
+    running, without the demo's deployment.
+    """
+    home = Home.of()
+    seconds: dict[str, float] = {}
+    with _signals_interrupt(), _down_at_the_end(home, seconds, keep=keep):
+        bundle = home.folder.parent / "demo" / "model.tar.gz"
+        with step("package a small model with random weights", seconds):
+            _package(bundle)
+        with step("bring AWS up on this machine, cdk bootstrap", seconds):
+            local = lifecycle.up(home, say=_say)
+        with step(f"cdk deploy --all -c deployment={DEPLOYMENT}", seconds):
+            outputs = cdk.deploy(DEPLOYMENT, bundle, local=local, say=_say_milestone)
+        report.outputs(outputs)
+        aws = Aws(local_env=local.env())
+        with step("invoke the endpoint through boto3, once per question", seconds):
+            asked = steps.ask(aws, DEPLOYMENT)
+        report.rankings(questions(), asked, passages())
+        with step("batch transform: the same requests as a JSON Lines object in S3", seconds):
+            written = steps.rerank_in_s3(aws, DEPLOYMENT, bundle.parent / "out")
+        report.batch(written, steps.agreement(asked, written))
+    report.timings(seconds)
+    console.talk(f"{report.KEPT if keep else report.NOT_KEPT}\n\n{report.ON_AN_ACCOUNT}")
+    return 0
+
+
+def _package(bundle: Path) -> None:
+    from rerank_bundle.build import build
+    from rerank_bundle.source import resolve
+
+    source = resolve("demo", revision=None, work=bundle.parent / "checkpoint", downloads=bundle.parent)
+    built = build(source.folder, bundle, name=source.name, revision=source.revision, source_id=source.id)
+    _say(f"{bundle.name}: {built.size:,} bytes, sha256 {built.sha256[:16]}…, {len(built.members)} members")
+
+
+@contextmanager
+def _down_at_the_end(home: Home, seconds: dict[str, float], *, keep: bool) -> Iterator[None]:
+    before = LocalAws.recorded(home)
+    ran_before = before is not None and before.is_alive()
+    try:
+        yield
+    except BaseException:
+        if not ran_before:
+            lifecycle.down(home, say=_say)
+        raise
+    if keep:
+        return
+    with step("take everything down", seconds):
+        if ran_before:
+            cdk.destroy(DEPLOYMENT, home.folder.parent / "demo" / "model.tar.gz", say=_say)
+        else:
+            lifecycle.down(home, say=_say)
+
+
+@contextmanager
+def _signals_interrupt() -> Iterator[None]:
+    """SIGTERM and SIGHUP end the demo as Ctrl-C does: with everything taken down."""
+
+    def interrupt(_: int, __: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    previous = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+def _say_milestone(line: str) -> None:
+    """Of the CDK's many lines: what SageMaker makes, what fails, and the end of each stack."""
+    if any(word in line for word in ("AWS::SageMaker::", "FAILED", "ROLLBACK", "✅", "❌", "time:")):
+        _say(" ".join(line.split()))
+
+
+def _say(line: str) -> None:
+    if line.strip():
+        print(f"   {line}", file=sys.stderr, flush=True)
