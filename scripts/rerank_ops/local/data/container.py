@@ -1,9 +1,8 @@
 """One model process kept alive: what one `docker run` of a real SageMaker container is on AWS.
 
 A process that dies, or whose /ping fails three times in a row (silence counts only while no request is under way), is
-started again in the same folder, after a pause that
-doubles; SageMaker replaces unhealthy containers too. After five restarts without a healthy minute in between it is
-left dead, and says why.
+started again in the same folder after a pause, which doubles each time; SageMaker replaces unhealthy containers too.
+After five restarts without a healthy minute in between it is left dead, and says why.
 """
 
 import contextlib
