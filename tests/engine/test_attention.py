@@ -11,7 +11,8 @@ from torch import Tensor
 
 from rerank_engine.models import PackedBatch
 from rerank_engine.models.alibi import slopes
-from rerank_engine.models.attention import PaddedAttention, SegmentAttention, near_equal
+from rerank_engine.models.attention import PaddedAttention, SegmentAttention
+from rerank_engine.models.grouping import near_equal
 
 Make = Callable[[PackedBatch, Tensor | None], Any]
 HEADS, WIDTH = 3, 8

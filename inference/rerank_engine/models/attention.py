@@ -11,16 +11,15 @@ from collections.abc import Iterator
 from itertools import groupby
 from typing import Protocol
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 
 from rerank_engine.models.alibi import distance_rows, query_bias
 from rerank_engine.models.base import PackedBatch
+from rerank_engine.models.grouping import PaddedGroups, near_equal
 
 BIAS_BYTES = 64 * 2**20
-PADDING_SLACK = 1.25, 8  # neighbours share a call up to this factor of the shortest, plus this many tokens
 
 
 class Attention(Protocol):
@@ -79,32 +78,16 @@ class PaddedAttention:
     ) -> None:
         self.slopes, self.bias_bytes = slopes, bias_bytes
         self.dtype = torch.promote_types(dtype, torch.float32)
-        device = batch.token_ids.device
-        starts, lengths = np.array(batch.starts[:-1]), np.array(batch.lengths)
-        self.groups: list[tuple[Tensor, Tensor | None]] = []  # positions (G, L), which of them are padding (G, L)
-        home = np.empty(batch.starts[-1], dtype=np.int64)  # where each token's row ends up among the padded ones
-        members, done = [], 0
-        for group in near_equal(batch.lengths):
-            offsets = np.arange(lengths[group].max())  # (L,)
-            real = offsets < lengths[group][:, None]  # (G, L)
-            positions = starts[group][:, None] + np.where(real, offsets, 0)  # (G, L)
-            home[positions[real]] = done + np.flatnonzero(real)
-            done += real.size
-            members += group
-            padding = None if real.all() else torch.from_numpy(~real).to(device, non_blocking=True)
-            self.groups.append((torch.from_numpy(positions).to(device, non_blocking=True), padding))
-        self.home = torch.from_numpy(home).to(device, non_blocking=True)  # (T,)
-        self.order = torch.tensor(members).to(device, non_blocking=True)  # (B,), pairs as the groups have them
-        self.rank = torch.from_numpy(np.argsort(members)).to(device, non_blocking=True)  # (B,), its inverse
+        self.layout = PaddedGroups(batch, near_equal(batch.lengths))
 
     def __call__(self, q: Tensor, k: Tensor, v: Tensor, *, first: bool = False) -> Tensor:
         """See `Attention`."""
         outputs, start = [], 0
-        for positions, padding in self.groups:
+        for positions, padding in self.layout.groups:
             count, length = positions.shape
             key, value = (x[positions].to(self.dtype).transpose(1, 2) for x in (k, v))  # (G, H, L, d)
             if first:
-                query = q[self.order[start : start + count]][:, :, None].to(self.dtype)  # (G, H, 1, d)
+                query = q[self.layout.order[start : start + count]][:, :, None].to(self.dtype)  # (G, H, 1, d)
             else:
                 query = q[positions].to(self.dtype).transpose(1, 2)  # (G, H, L, d)
             blocks = [
@@ -113,7 +96,7 @@ class PaddedAttention:
             ]
             outputs.append(torch.cat(blocks, dim=2).transpose(1, 2).flatten(0, 1))  # (G·rows, H, d)
             start += count
-        return torch.cat(outputs)[self.rank if first else self.home].to(q.dtype)
+        return torch.cat(outputs)[self.layout.rank if first else self.layout.home].to(q.dtype)
 
     def _bias(self, first_row: int, end_row: int, length: int, padding: Tensor | None) -> Tensor | None:
         """(1 or G, 1 or H, rows, L): what is added to the scores of query rows first_row … end_row-1."""
@@ -132,15 +115,3 @@ class PaddedAttention:
         bytes_per_row = count * heads * length * self.dtype.itemsize
         step = max(1, self.bias_bytes // bytes_per_row)
         return ((a, min(a + step, rows)) for a in range(0, rows, step))
-
-
-def near_equal(lengths: tuple[int, ...]) -> list[list[int]]:
-    """Indices of `lengths` in groups whose longest is little longer than their shortest; every index once."""
-    factor, slack = PADDING_SLACK
-    groups: list[list[int]] = []
-    for index in sorted(range(len(lengths)), key=lengths.__getitem__):
-        if groups and lengths[index] <= factor * lengths[groups[-1][0]] + slack:
-            groups[-1].append(index)
-        else:
-            groups.append([index])
-    return groups
