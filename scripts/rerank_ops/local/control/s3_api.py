@@ -1,7 +1,8 @@
-"""Conditions in bucket policies.
+"""Where moto's S3 is stricter than AWS's: conditions in bucket policies, and access logs.
 
 moto enforces bucket policies but denies whatever has a condition it was told nothing about, so CDK's "deny unless TLS"
-would deny every request to a bucket.
+would deny every request to a bucket. It writes an access log at once for every request, so a bucket of logs is never
+empty; S3 delivers them within hours, an AWS that lives for minutes never.
 """
 
 import json
@@ -9,8 +10,8 @@ from typing import Any
 
 
 def install() -> None:
-    """Makes moto judge requests by the enforceable part of a bucket's policy; the stored policy stays whole."""
-    from moto.s3.models import FakeBucket
+    """Makes moto judge requests by the enforceable part of a bucket's policy (the stored one stays whole), and log none."""
+    from moto.s3.models import FakeBucket, S3Backend
 
     original = FakeBucket.get_permission
 
@@ -24,6 +25,7 @@ def install() -> None:
     FakeBucket.get_permission = get_permission
     # S3 takes a log destination whose policy comes later (CDK makes it after both buckets); moto wants it first.
     FakeBucket._log_permissions_enabled_policy = staticmethod(lambda target_bucket, target_prefix: True)
+    S3Backend.log_incoming_request = lambda self, request, bucket_name: None
 
 
 def enforceable(policy: str) -> str:
