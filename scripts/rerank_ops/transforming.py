@@ -39,7 +39,9 @@ def start(aws: Aws, args: argparse.Namespace) -> int:
     transform_jobs.submit(aws.client("sagemaker"), request(replace(options, compression=source.compression)))
     console.talk(f"Started {name}: {source.objects} file(s) of {source.uri} on {options.instance_type}.")
     if args.fetch:
-        return max(follow(aws, name, objects=source.objects), fetch(aws, name, Path(args.fetch), as_json=args.json))
+        code = follow(aws, name, objects=source.objects)
+        fetch(aws, name, Path(args.fetch), as_json=args.json, conclude=False)
+        return code
     if args.follow:
         return follow(aws, name, objects=source.objects, as_json=args.json)
     console.emit({"job": name, "output": output_uri}) if args.json else print(name)
@@ -55,11 +57,11 @@ def follow(aws: Aws, name: str, *, objects: int | None = None, as_json: bool | N
         job = transform_jobs.follow(
             sagemaker, s3, name, report, objects=objects, poll_s=transform_jobs.poll_seconds(aws)
         )
-    return _conclude(job, as_json=as_json)
+    return _conclude(aws, job, as_json=as_json)
 
 
-def fetch(aws: Aws, name: str, folder: Path, *, as_json: bool) -> int:
-    """Downloads the output and reports its records."""
+def fetch(aws: Aws, name: str, folder: Path, *, as_json: bool, conclude: bool = True) -> int:
+    """Downloads the output and reports its records; then, unless told otherwise, how the job ended."""
     job = transform_jobs.describe(aws.client("sagemaker"), name)
     files = transform_output.download(aws.client("s3"), job.output_uri, folder)
     errors = sum(file.errors for file in files)
@@ -74,7 +76,7 @@ def fetch(aws: Aws, name: str, folder: Path, *, as_json: bool) -> int:
         )
         records = sum(file.records for file in files)
         console.talk(f"{len(files)} file(s), {records:,} records, {errors:,} of them errors, in {folder}.")
-    return _conclude(job, as_json=None)
+    return _conclude(aws, job, as_json=None) if conclude else 0
 
 
 def stop(aws: Aws, name: str, *, as_json: bool) -> int:
@@ -133,6 +135,11 @@ def _source(
         raise Refused(
             f"{found.reserved[0]}: the record has a key SageMakerOutput, which --join writes.", tip="Rename it."
         )
+    if found.faults and (options.join or (options.input_filter, options.output_filter) != ("$", "$")):
+        raise Refused(
+            f"{found.faults[0]}. SageMaker parses every record to join or filter, and drops the whole file here.",
+            tip="Mend the line, or leave out --join and the filters: its output will be an error then, in its place.",
+        )
     for fault in found.faults[:_MOST_FAULTS]:
         console.warn(f"{fault}: its output will be an error.")
     if len(found.faults) > _MOST_FAULTS:
@@ -141,20 +148,18 @@ def _source(
     return transform_input.upload(s3, files, path, input_uri, setup.kms_key_arn)
 
 
-def _conclude(job: Job, *, as_json: bool | None) -> int:
+def _conclude(aws: Aws, job: Job, *, as_json: bool | None) -> int:
     """Says how the job ended; its exit code."""
     if as_json:
         console.emit({"job": job.name, "status": job.status, "reason": job.failure_reason, "output": job.output_uri})
     elif as_json is False:
         print(job.output_uri)
     if job.status == "Failed":
-        console.error(f"{job.name} failed: {job.failure_reason or 'SageMaker gives no reason'}", _failure_tip(job))
+        logs = "log group /aws/sagemaker/TransformJobs, streams that start with its name"
+        tip = f"Its logs: {f'rerank local logs {job.name}' if aws.local else logs}"
+        console.error(f"{job.name} failed: {job.failure_reason or 'SageMaker gives no reason'}", tip)
     elif job.status in transform_jobs.FINAL:
         console.talk(f"{job.name}: {job.status}.")
     else:
         console.talk(f"{job.name}: {job.status}. Files appear as they are finished.")
     return 1 if job.status in {"Failed", "Stopped"} else 0
-
-
-def _failure_tip(job: Job) -> str:
-    return f"Its logs: log group /aws/sagemaker/TransformJobs, streams that start with {job.name}."

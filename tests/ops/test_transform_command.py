@@ -154,6 +154,19 @@ def test_joining_needs_its_key_free(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert "r.jsonl:1: the record has a key SageMakerOutput" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("flags", [["--join"], ["--output-filter", "$.results"], ["--input-filter", "$['query']"]])
+def test_joining_and_filtering_need_every_line_to_be_json(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], flags: list[str]
+) -> None:
+    """SageMaker would drop the whole file at the first one that is not."""
+    path = tmp_path / "r.jsonl"
+    path.write_text('{"query": "q", "documents": ["a"]}\nnot json\n')
+
+    assert cli.main(["transform", "start", str(path), *flags]) == 1
+    assert "ERROR r.jsonl:2: not JSON" in capsys.readouterr().err
+    assert {} == objects()
+
+
 @pytest.mark.parametrize(
     ("keys", "reason"),
     [
