@@ -24,6 +24,7 @@ from rerank_engine.errors import CheckpointError
 from rerank_engine.models.alibi import slopes
 from rerank_engine.models.attention import Attention, packed_attention
 from rerank_engine.models.base import CrossEncoder, PackedBatch
+from rerank_engine.models.blocks import AttentionBlock
 from rerank_engine.models.config import number, require, require_one_label, whole
 from rerank_engine.models.layers import Embedding, LayerNorm, Linear, PreciseLinear
 
@@ -154,63 +155,13 @@ class Layer(nn.Module):
 
     def __init__(self, shape: Shape) -> None:
         super().__init__()
-        self.attention = AttentionBlock(shape)
+        self.attention = AttentionBlock(shape.width, shape.heads, shape.eps)
         self.mlp = GatedMlp(shape)
 
     def forward(self, hidden: Tensor, attend: Attention, first: Tensor | None = None) -> Tensor:
         """(T, W) -> (T, W), or (B, W) for the rows `first` (B,) alone: the first token of each pair."""
         transformed: Tensor = self.mlp(self.attention(hidden, attend, first))
         return transformed
-
-
-class AttentionBlock(nn.Module):
-    """Self-attention, its output projection, residual and norm."""
-
-    def __init__(self, shape: Shape) -> None:
-        super().__init__()
-        self.self = Projections(shape)
-        self.output = AttentionOutput(shape)
-
-    def forward(self, hidden: Tensor, attend: Attention, first: Tensor | None) -> Tensor:
-        """(T, W) -> (T or B, W)."""
-        rows = hidden if first is None else hidden[first]  # (T or B, W)
-        q, k, v = self.self(rows, hidden)  # (T or B, H, d), (T, H, d), (T, H, d)
-        context = attend(q, k, v, first=first is not None).flatten(1)  # (T or B, W)
-        attended: Tensor = self.output(context, rows)
-        return attended
-
-
-class Projections(nn.Module):
-    """Queries, keys and values."""
-
-    def __init__(self, shape: Shape) -> None:
-        super().__init__()
-        self.heads, self.head_width = shape.heads, shape.width // shape.heads
-        self.query = Linear(shape.width, shape.width)
-        self.key = Linear(shape.width, shape.width)
-        self.value = Linear(shape.width, shape.width)
-
-    def forward(self, rows: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Queries of `rows` (N, W), keys and values of `hidden` (T, W): (N, H, d), (T, H, d), (T, H, d)."""
-        q, k, v = self.query(rows), self.key(hidden), self.value(hidden)
-        return self._split(q), self._split(k), self._split(v)
-
-    def _split(self, projected: Tensor) -> Tensor:
-        return projected.view(-1, self.heads, self.head_width)  # (N, W) -> (N, H, d)
-
-
-class AttentionOutput(nn.Module):
-    """Output projection of the attention."""
-
-    def __init__(self, shape: Shape) -> None:
-        super().__init__()
-        self.dense = Linear(shape.width, shape.width)
-        self.LayerNorm = LayerNorm(shape.width, shape.eps)
-
-    def forward(self, context: Tensor, residual: Tensor) -> Tensor:
-        """(N, W), (N, W) -> (N, W)."""
-        normalised: Tensor = self.LayerNorm(self.dense(context), residual)
-        return normalised
 
 
 class GatedMlp(nn.Module):
