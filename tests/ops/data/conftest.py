@@ -1,17 +1,20 @@
-"""A small model archive whose server the tests steer, a store to fetch it from, and a fleet that runs it."""
+"""A model archive whose server the tests steer, a fleet that runs it, a desk for transform jobs over moto's S3."""
 
 import io
 import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
+import boto3
 import pytest
+from moto import mock_aws
 
 from rerank_ops.local.data.container import Care
 from rerank_ops.local.data.endpoints import EndpointFleet
-from rerank_ops.local.data.values import VariantSpec
+from rerank_ops.local.data.transform import TransformJobs
+from rerank_ops.local.data.values import JobView, VariantSpec
 
 SERVER = Path(__file__).parent / "fake_container.py"
 
@@ -60,3 +63,72 @@ def fleet(models: Models, tmp_path: Path) -> Iterator[EndpointFleet]:
     started = EndpointFleet(models.fetch, tmp_path / "logs", invocation_timeout_s=5.0, care=models.care)
     yield started
     started.stop_all()
+
+
+@dataclass
+class Desk:
+    """Jobs, the bucket `data` they work on, and what they announced."""
+
+    jobs: TransformJobs
+    s3: Any
+    models: Any
+    seen: list[JobView]
+
+    def put(self, **objects: bytes) -> None:
+        for key, body in objects.items():
+            self.s3.put_object(Bucket="data", Key=key.replace("__", "/").replace("_DOT_", "."), Body=body)
+
+    def out(self, prefix: str = "out/") -> dict[str, bytes]:
+        found = self.s3.list_objects_v2(Bucket="data", Prefix=prefix).get("Contents", [])
+        return {
+            item["Key"].removeprefix(prefix): self.s3.get_object(Bucket="data", Key=item["Key"])["Body"].read()
+            for item in found
+        }
+
+    def create(self, uri: str = "s3://data/in/", env: dict[str, str] | None = None, **changes: Any) -> JobView:
+        request = {
+            "TransformJobName": "job",
+            "ModelName": "m",
+            "ModelClientConfig": {"InvocationsMaxRetries": 0},
+            "TransformInput": {
+                "DataSource": {"S3DataSource": {"S3DataType": changes.pop("data_type", "S3Prefix"), "S3Uri": uri}},
+                "ContentType": "application/jsonlines",
+                "SplitType": "Line",
+                **changes.pop("source", {}),
+            },
+            "TransformOutput": {
+                "S3OutputPath": "s3://data/out",
+                "Accept": "application/jsonlines",
+                "AssembleWith": "Line",
+                **changes.pop("output", {}),
+            },
+            "TransformResources": {"InstanceType": "ml.m5.xlarge", "InstanceCount": 1},
+            **changes,
+        }
+        return self.jobs.create(request, self.models.variant(**(env or {})))
+
+    def run(self, *args: Any, **changes: Any) -> JobView:
+        view = self.create(*args, **changes)
+        return self.jobs.wait(view.name, 30.0)
+
+
+@pytest.fixture(scope="module")
+def s3() -> Iterator[Any]:
+    """boto3's S3 client over moto."""
+    with mock_aws():
+        client = boto3.client(
+            "s3", region_name="us-east-1", aws_access_key_id="testing", aws_secret_access_key="testing"
+        )
+        client.create_bucket(Bucket="data")
+        yield client
+
+
+@pytest.fixture
+def desk(s3: Any, models: Any, tmp_path: Path) -> Iterator[Desk]:
+    """An empty bucket and no job yet; jobs that still run at the end are stopped."""
+    for item in s3.list_objects_v2(Bucket="data").get("Contents", []):
+        s3.delete_object(Bucket="data", Key=item["Key"])
+    seen: list[JobView] = []
+    jobs = TransformJobs(models.fetch, lambda: s3, tmp_path, on_change=seen.append, care=models.care)
+    yield Desk(jobs, s3, models, seen)
+    jobs.stop_all()
