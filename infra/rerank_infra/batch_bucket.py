@@ -5,6 +5,8 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
+from rerank_infra import nag
+
 INPUT_PREFIX = "input/"
 OUTPUT_PREFIX = "output/"
 CAPTURE_PREFIX = "capture/"
@@ -28,7 +30,7 @@ class AccessLogBucket(Construct):
 
 
 class BatchBucket(Construct):
-    """A private, encrypted, TLS-only bucket that records who reads it."""
+    """A private, encrypted, TLS-only bucket; with `access_logs` it records who reads it."""
 
     def __init__(
         self,
@@ -36,7 +38,7 @@ class BatchBucket(Construct):
         construct_id: str,
         *,
         key: kms.IKey,
-        access_logs: s3.IBucket,
+        access_logs: s3.IBucket | None,
         removal: cdk.RemovalPolicy,
         output_days: int,
         capture_days: int,
@@ -54,7 +56,7 @@ class BatchBucket(Construct):
             # Versions guard inputs worth keeping; without them a sandbox bucket is emptied with one `aws s3 rm`.
             versioned=removal is cdk.RemovalPolicy.RETAIN,
             server_access_logs_bucket=access_logs,
-            server_access_logs_prefix="batch/",
+            server_access_logs_prefix="batch/" if access_logs else None,
             lifecycle_rules=[
                 # Transform jobs upload in parts; a stopped job leaves them behind, charged and missing from listings.
                 s3.LifecycleRule(
@@ -65,6 +67,12 @@ class BatchBucket(Construct):
             ],
             removal_policy=removal,
         )
+        if access_logs is None:
+            nag.accept(
+                self,
+                "AwsSolutions-S1",
+                "What `cdk destroy` is to remove gets no access logs: a bucket they fill cannot be deleted.",
+            )
 
     @property
     def input_uri(self) -> str:

@@ -34,7 +34,7 @@ class FoundationStack(cdk.Stack):
             self,
             "Batch",
             key=self.key,
-            access_logs=AccessLogBucket(self, "AccessLogs", removal=removal).bucket,
+            access_logs=AccessLogBucket(self, "AccessLogs", removal=removal).bucket if retain else None,
             removal=removal,
             output_days=deployment.batch.keep_days,
             capture_days=deployment.data_capture.keep_days,

@@ -6,14 +6,18 @@ import aws_cdk as cdk
 from constructs import Construct
 
 
+def accept(construct: Construct, finding: str, reason: str) -> None:
+    """Accepts `finding` at `construct` and below."""
+    cdk.Validations.of(construct).acknowledge(cdk.Acknowledgment(id=f"AwsSolutions::{finding}", reason=reason))
+
+
 def accept_wildcard(construct: Construct, resource: str, reason: str) -> None:
-    """Accepts AwsSolutions-IAM5 for this one `resource` in the policies below `construct`.
+    """Accepts AwsSolutions-IAM5 for this one `resource` in the policies at `construct` and below.
 
     cdk-nag tells findings on wildcards apart by the resource, and wants the exact text it prints.
     """
     printed = _as_printed(cdk.Stack.of(construct).resolve(resource))
-    finding = f"AwsSolutions::AwsSolutions-IAM5[Resource::{printed}]"
-    cdk.Validations.of(construct).acknowledge(cdk.Acknowledgment(id=finding, reason=reason))
+    accept(construct, f"AwsSolutions-IAM5[Resource::{printed}]", reason)
 
 
 def _as_printed(value: Any) -> str:

@@ -50,6 +50,7 @@ class Stacks:
     foundation: Template
     endpoint: Template
     assets: dict[str, Any]
+    accepted: dict[str, str]  # findings of cdk-nag and their reasons
 
 
 def context() -> dict[str, Any]:
@@ -101,7 +102,11 @@ def synthesize(tmp_path_factory: pytest.TempPathFactory, bundle: Path) -> Synthe
             for stack in ("Foundation", "Endpoint")
         ]
         assets = json.loads((outdir / f"Rerank-{name}-Endpoint.assets.json").read_text())
-        return Stacks(deployment, *bodies, assets=assets)
+        metadata = [json.loads(path.read_text()) for path in outdir.glob("*.metadata.json")]
+        entries = [entry for constructs in metadata for entries in constructs.values() for entry in entries]
+        accepted = [entry["data"] for entry in entries if entry["type"] == "aws:cdk:acknowledged-rules"]
+        reasons = {finding: reason for data in accepted for finding, reason in data.items()}
+        return Stacks(deployment, *bodies, assets=assets, accepted=reasons)
 
     return run
 
