@@ -1,6 +1,7 @@
 """The template of the model and what runs it: properties, never logical ids."""
 
 import hashlib
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -209,6 +210,42 @@ def test_captured_requests_are_encrypted(synthesize: Callable[..., Any]) -> None
 def test_requests_are_not_captured_unless_asked(stacks: Any) -> None:
     """Users' text stays out of S3 by default."""
     assert "DataCaptureConfig" not in stacks.endpoint.only(CONFIG)
+
+
+def test_our_own_image(synthesize: Callable[..., Any]) -> None:
+    """An image of ours is run as it is: with settings only, its repository in the role, its /metrics read if asked."""
+    uri = "111122223333.dkr.ecr.us-east-1.amazonaws.com/team/reranker:1.0.0"
+    stacks = synthesize(
+        "sandbox",
+        container={"image": uri},
+        settings={"RERANK_MAX_DOCUMENTS": 100},
+        metrics={"scrape_container": True},
+    )
+    containers = [p["PrimaryContainer"] for p in stacks.endpoint.properties(MODEL)]
+
+    assert [uri, uri] == [container["Image"] for container in containers]
+    assert {"RERANK_MAX_DOCUMENTS": "100"} in [container["Environment"] for container in containers]
+    assert {"arn:aws:ecr:us-east-1:111122223333:repository/team/reranker"} == {
+        statement["Resource"] for statement in stacks.endpoint.statements("PullImage")
+    }
+    assert stacks.endpoint.only(CONFIG)["MetricsConfig"]["EnableDetailedObservability"] is True
+
+
+def test_batch_jobs_may_run_on_another_kind_of_instance(synthesize: Callable[..., Any]) -> None:
+    """The batch model's image follows the batch jobs' instance type, not the endpoint's."""
+    stacks = synthesize("sandbox", batch={"instance_type": "ml.g5.xlarge"})
+    images = [p["PrimaryContainer"]["Image"] for p in stacks.endpoint.properties(MODEL)]
+
+    assert [False, True] == sorted("-gpu-" in image for image in images)
+
+
+def test_other_partitions(synthesize: Callable[..., Any]) -> None:
+    """In China every ARN and registry is of that partition."""
+    stacks = synthesize("sandbox", region="cn-north-1")
+    text = json.dumps([stacks.foundation.body, stacks.endpoint.body])
+
+    assert "arn:aws:" not in text
+    assert "727897471807.dkr.ecr.cn-north-1.amazonaws.com.cn/" in text
 
 
 def test_names_are_published(stacks: Any) -> None:
