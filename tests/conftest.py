@@ -22,3 +22,8 @@ def shared() -> Path:
     if not folder.is_dir():
         pytest.skip(f"{folder} is not present")
     return folder
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Quick tests first: what is slow (AWS's own server, then the end-to-end road) does not delay their verdict."""
+    items.sort(key=lambda item: 2 if item.get_closest_marker("e2e") else 1 if item.get_closest_marker("mms") else 0)

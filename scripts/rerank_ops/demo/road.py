@@ -33,7 +33,7 @@ def walk(*, keep: bool) -> int:
         with step("bring AWS up on this machine, cdk bootstrap", seconds):
             local = lifecycle.up(home, say=_say)
         with step(f"cdk deploy --all -c deployment={DEPLOYMENT}", seconds):
-            outputs = cdk.deploy(DEPLOYMENT, bundle, local=local, say=_say_milestone)
+            outputs = cdk.deploy(DEPLOYMENT, bundle, local=local, say=_say)
         report.outputs(outputs)
         aws = Aws(local_env=local.env())
         with step("invoke the endpoint through boto3, once per question", seconds):
@@ -70,7 +70,7 @@ def _down_at_the_end(home: Home, seconds: dict[str, float], *, keep: bool) -> It
         return
     with step("take everything down", seconds):
         if ran_before:
-            cdk.destroy(DEPLOYMENT, home.folder.parent / "demo" / "model.tar.gz", say=_say)
+            cdk.destroy(DEPLOYMENT, say=_say)
         else:
             lifecycle.down(home, say=_say)
 
@@ -88,12 +88,6 @@ def _signals_interrupt() -> Iterator[None]:
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
-
-
-def _say_milestone(line: str) -> None:
-    """Of the CDK's many lines: what SageMaker makes, what fails, and the end of each stack."""
-    if any(word in line for word in ("AWS::SageMaker::", "FAILED", "ROLLBACK", "✅", "❌", "time:")):
-        _say(" ".join(line.split()))
 
 
 def _say(line: str) -> None:
