@@ -5,6 +5,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from rerank_engine.calibration import Calibration
 from rerank_engine.errors import CheckpointError
 
 MANIFEST_FORMAT = 1
@@ -37,6 +38,7 @@ class Checkpoint:
         max_length: tokens of the longest pair by the manifest; None leaves it to the config.
         canary: a pair with a known logit; None without a manifest.
         meaningless_scores: whether the weights are random: the demo checkpoint says so in its config.
+        calibration: what turns logits into probabilities; None where none was fitted.
     """
 
     config: dict[str, Any]
@@ -44,6 +46,7 @@ class Checkpoint:
     max_length: int | None = None
     canary: Canary | None = None
     meaningless_scores: bool = False
+    calibration: Calibration | None = None
 
 
 def read_checkpoint(model_dir: Path) -> Checkpoint:
@@ -74,8 +77,9 @@ def read_checkpoint(model_dir: Path) -> Checkpoint:
             max_length=model.get("max_length"),
             canary=_canary(model.get("canary")),
             meaningless_scores=bool(model.get("meaningless_scores", demo)),
+            calibration=Calibration.of(model["calibration"]) if model.get("calibration") else None,
         )
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise CheckpointError(f"bundle.json is not a bundle's manifest: {error!r}.") from error
 
 

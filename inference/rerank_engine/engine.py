@@ -30,6 +30,7 @@ from rerank_engine.tokens import PairTokenizer
 from rerank_engine.types import Prepared, RerankOptions, RerankResult, Timings
 
 _DEFAULTS = RerankOptions()
+_ONE_CHUNK = RerankOptions(max_chunks_per_document=1)
 
 
 class Reranker:
@@ -45,6 +46,7 @@ class Reranker:
         canary: the pair with a known logit; None when the model folder names none.
         meaningless_scores: whether the weights are random (the demo checkpoint).
         parameter_count: how many weights it has.
+        calibration: what turns logits into probabilities; None when the bundle has none.
     """
 
     def __init__(
@@ -54,6 +56,7 @@ class Reranker:
         self.family = model.family
         self.model_name, self.canary = checkpoint.name, checkpoint.canary
         self.meaningless_scores = checkpoint.meaningless_scores
+        self.calibration = checkpoint.calibration
         weights = list(model.parameters())
         largest = max(weights, key=torch.Tensor.numel)  # a matrix: norms and heads may be kept in a wider precision
         self.device, self.dtype = largest.device, largest.dtype
@@ -99,7 +102,7 @@ class Reranker:
         return self.finish(prepared, logits, timings)
 
     def score(self, pairs: Sequence[tuple[str, str]]) -> list[float]:
-        """Raw logits of (query, document) pairs, in order; texts that do not fit are cut.
+        """Raw logits of (query, document) pairs, in order; texts that do not fit are cut, never split into chunks.
 
         Raises:
             OutOfMemory, NotFinite: as `rerank`.
@@ -110,7 +113,9 @@ class Reranker:
         ids_of = {
             (query, document): pair.ids
             for query, documents in documents_of.items()
-            for document, pair in zip(documents, self._prepare(query, documents, _DEFAULTS).pairs, strict=True)
+            for document, pair in zip(
+                dict.fromkeys(documents), self._prepare(query, documents, _ONE_CHUNK).pairs, strict=True
+            )
         }
         return self.forward([ids_of[query, document] for query, document in pairs])
 
@@ -120,7 +125,13 @@ class Reranker:
         Raises:
             InvalidRequest: as `rerank`.
         """
-        check_request(query, documents, options, max_documents=self.settings.max_documents)
+        check_request(
+            query,
+            documents,
+            options,
+            max_documents=self.settings.max_documents,
+            calibrated=self.calibration is not None,
+        )
         return self._prepare(query, documents, options)
 
     def forward(self, token_id_lists: Sequence[Sequence[int]], /) -> list[float]:
@@ -139,7 +150,7 @@ class Reranker:
 
     def finish(self, prepared: Prepared, logits: Sequence[float], timings: Timings) -> RerankResult:
         """Rank a prepared request by its logits, one per pair."""
-        return rank(prepared, logits, timings)
+        return rank(prepared, logits, timings, self.calibration)
 
     def check_canary(self) -> float:
         """Score the canary pair, or a fixed one where the model folder names none; its logit.
@@ -155,8 +166,7 @@ class Reranker:
         return logit
 
     def _prepare(self, query: str, documents: Sequence[str], options: RerankOptions) -> Prepared:
-        max_query = self.tokenizer.query_share(max_length=self.max_length, max_query=self.settings.max_query_tokens)
-        return prepare(self.tokenizer, query, documents, options, max_length=self.max_length, max_query=max_query)
+        return prepare(self.tokenizer, query, documents, options, max_length=self.max_length, settings=self.settings)
 
 
 def _window(model: CrossEncoder, tokenizer: PairTokenizer, checkpoint: Checkpoint, settings: Settings) -> int:

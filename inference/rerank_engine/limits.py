@@ -6,14 +6,28 @@ from rerank_engine.errors import FieldError, InvalidRequest
 from rerank_engine.types import RerankOptions
 
 _SHOWN = 8
+_LOWEST = {
+    "top_n": 1,
+    "max_tokens_per_document": 1,
+    "max_tokens_per_query": 1,
+    "max_chunks_per_document": 1,
+    "chunk_tokens": 1,
+    "chunk_overlap": 0,
+    "aggregate_top_k": 1,
+}
 
 
-def check_request(query: str, documents: Sequence[str], options: RerankOptions, *, max_documents: int) -> None:
+def check_request(
+    query: str, documents: Sequence[str], options: RerankOptions, *, max_documents: int, calibrated: bool
+) -> None:
     """Raise InvalidRequest, naming every wrong field, unless the request can be scored.
 
-    Empty strings can be: they are texts without tokens.
+    Empty strings can be: they are texts without tokens. `calibrated` says whether the bundle has a calibration.
     """
     wrong = [*_query(query), *_documents(documents, max_documents), *_options(options)]
+    if options.score == "calibrated" and not calibrated:
+        message = 'is "calibrated", but this bundle has no calibration. Fit one with `rerank calibrate`, or ask for'
+        wrong.append(FieldError(field=("score",), message=f'{message} "sigmoid" or "raw".', type="value"))
     if wrong:
         where = "; ".join(f"{'.'.join(map(str, one.field))}: {one.message}" for one in wrong[:_SHOWN])
         raise InvalidRequest(f"Invalid request: {where}", fields=tuple(wrong))
@@ -51,9 +65,9 @@ def _documents(documents: object, max_documents: int) -> list[FieldError]:
 
 def _options(options: RerankOptions) -> list[FieldError]:
     return [
-        FieldError(field=(name,), message=f"is {value}. Must be at least 1.", type="value", input=value)
-        for name in ("top_n", "max_tokens_per_document")
-        if (value := getattr(options, name)) is not None and value < 1
+        FieldError(field=(name,), message=f"is {value}. Must be at least {low}.", type="value", input=value)
+        for name, low in _LOWEST.items()
+        if (value := getattr(options, name)) is not None and value < low
     ]
 
 

@@ -1,11 +1,13 @@
-"""From a request's texts to token pairs: the query encoded once, equal documents once, everything cut to the window."""
+"""From a request's texts to token pairs: the query encoded once, equal documents once, long ones split into chunks."""
 
 import time
 from collections.abc import Sequence
 
+from rerank_engine.chunking import ChunkPlan, Span, plan
 from rerank_engine.limits import too_long
+from rerank_engine.settings import Settings
 from rerank_engine.tokens import PairTokenizer
-from rerank_engine.types import Prepared, RerankOptions
+from rerank_engine.types import Prepared, PreparedDocument, RerankOptions, TokenPair
 
 
 def prepare(
@@ -15,41 +17,68 @@ def prepare(
     options: RerankOptions,
     *,
     max_length: int,
-    max_query: int,
+    settings: Settings,
 ) -> Prepared:
     """Tokenise a request whose fields have been checked.
 
     Args:
         tokenizer: of the checkpoint.
-        query: cut to `max_query` tokens first, so that a document always has room.
-        documents: each cut to what the query leaves of the window.
-        options: may cap documents further, or forbid cutting.
+        query: cut to its share first, so that a document always has room.
+        documents: each read up to the options' limit, and as far as its chunks reach.
+        options: may cap queries, documents and chunks further, or forbid cutting.
         max_length: tokens of the longest pair.
-        max_query: tokens of the longest query.
+        settings: where the options do not say.
 
     Raises:
-        InvalidRequest: a text does not fit and `options.truncate` is off.
+        InvalidRequest: a text would lose tokens and `options.truncate` is off.
     """
     started = time.perf_counter()
+    max_query = tokenizer.query_share(max_length=max_length, max_query=settings.max_query_tokens)
+    max_query = min(max_query, options.max_tokens_per_query or max_query)
     query_ids = tokenizer.encode_query(query, max_query if options.truncate else None)
     kept = query_ids[:max_query]
-    room = tokenizer.document_room(len(kept), max_length=max_length, max_document=options.max_tokens_per_document)
+    chunks = _chunks(tokenizer.document_room(len(kept), max_length=max_length), options, settings)
+    readable = min(chunks.reach, options.max_tokens_per_document or chunks.reach)
     distinct = list(dict.fromkeys(documents))
-    encoded = tokenizer.encode_documents(distinct, room if options.truncate else None)
+    encoded = tokenizer.encode_documents(distinct, readable if options.truncate else None)
     if not options.truncate:
         tokens_of = dict(zip(distinct, map(len, encoded), strict=True))
         lengths: dict[tuple[str | int, ...], tuple[int, int]] = {("query",): (len(query_ids), max_query)}
-        lengths |= {("documents", index): (tokens_of[text], room) for index, text in enumerate(documents)}
+        lengths |= {("documents", index): (tokens_of[text], readable) for index, text in enumerate(documents)}
         if excess := {field: (tokens, fit) for field, (tokens, fit) in lengths.items() if tokens > fit}:
             raise too_long(excess)
-    pair_of = {
-        text: tokenizer.pair(kept, ids, max_length=max_length, max_document=room)
-        for text, ids in zip(distinct, encoded, strict=True)
-    }
+    pairs: list[TokenPair] = []
+    prepared: dict[str, PreparedDocument] = {}
+    for text, ids in zip(distinct, encoded, strict=True):
+        spans = chunks.spans(min(len(ids), readable))
+        cut = len(ids) > readable
+        first = len(pairs)
+        pairs += [tokenizer.pair(kept, ids[start:stop], max_length=max_length) for start, stop in spans]
+        characters = _characters(tokenizer, text, spans, cut=cut) if options.locate else []
+        prepared[text] = PreparedDocument(range(first, len(pairs)), spans[-1][1], cut, characters)
     return Prepared(
-        pairs=[pair_of[text] for text in documents],
+        pairs=pairs,
+        documents=[prepared[text] for text in documents],
         options=options,
         query_tokens=len(kept),
         query_truncated=len(query_ids) > len(kept),
         tokenize_s=time.perf_counter() - started,
     )
+
+
+def _chunks(room: int, options: RerankOptions, settings: Settings) -> ChunkPlan:
+    size, overlap, most = options.chunk_tokens, options.chunk_overlap, options.max_chunks_per_document
+    return plan(
+        room,
+        size=settings.chunk_tokens if size is None else size,
+        overlap=settings.chunk_overlap if overlap is None else overlap,
+        most=settings.max_chunks_per_document if most is None else most,
+    )
+
+
+def _characters(tokenizer: PairTokenizer, text: str, spans: Sequence[Span], *, cut: bool) -> list[Span]:
+    """The characters each chunk covers; tokens have to be encoded anew for that, so only where there is a cut."""
+    if len(spans) == 1 and not cut:
+        return [(0, len(text))]
+    offsets = tokenizer.offsets(text, spans[-1][1])
+    return [(offsets[start][0], offsets[stop - 1][1]) for start, stop in spans]

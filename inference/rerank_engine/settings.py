@@ -84,6 +84,30 @@ class Settings:
     max_query_tokens: int = _knob(
         2048, "Longest query; at most 3/4 of the window is given to it in any case.", unit="tokens", low=1, high=131_072
     )
+    chunk_tokens: int = _knob(
+        0,
+        "Documents longer than this are split into chunks of it, and score as their best chunk. 0 takes what the query "
+        "leaves of the window: at 8,192 tokens nearly every document is read whole, which sees more than chunks do. "
+        "512 makes passages of long documents, each as short as most rerankers were trained on.",
+        unit="tokens",
+        low=0,
+        high=131_072,
+    )
+    chunk_overlap: int = _knob(
+        64,
+        "Tokens that neighbouring chunks share, so that an answer on a cut is whole in one; at most half a chunk.",
+        unit="tokens",
+        low=0,
+        high=65_536,
+    )
+    max_chunks_per_document: int = _knob(
+        10,
+        "Chunks of one document; what lies behind the last is cut and reported. 10, as in Cohere's API, read 80,000 "
+        "tokens at 8,192 each; 1 cuts documents at the window.",
+        unit="chunks",
+        low=1,
+        high=10_000,
+    )
     token_budget: int = _knob(
         16_384,
         "Tokens of one forward pass: 16,384 holds 64 pairs of 256 tokens.",

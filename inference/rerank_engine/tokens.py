@@ -6,10 +6,10 @@ pad_token_id 0 is the id of `<s>`.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from tokenizers import Encoding, Tokenizer
 
@@ -110,18 +110,14 @@ class PairTokenizer:
         does not, documents are encoded whole). Only where no space comes for 64 characters a token, a word is cut,
         which could change the tokens next to the cut: far behind the limit. Such documents count as truncated anyway.
         """
-        pieces = [_well_formed(text) for text in texts]
-        if limit is None or not self._words_end_at_spaces:
-            return self._encode(pieces)
-        encoded: list[list[int]] = [[] for _ in pieces]
-        pending, chars = list(range(len(pieces))), CHARS_PER_TOKEN * (limit + 1)
-        while pending:
-            cut = {index: _first_words(pieces[index], chars) for index in pending}
-            for index, ids in zip(pending, self._encode(list(cut.values())), strict=True):
-                encoded[index] = ids
-            pending = [i for i in pending if len(encoded[i]) <= limit and len(cut[i]) < len(pieces[i])]
-            chars *= GROWTH
-        return encoded
+        return [encoding.ids for encoding in self._encodings(texts, limit, self._encode_batch)]
+
+    def offsets(self, text: str, limit: int) -> list[tuple[int, int]]:
+        """The characters of `text` that each of its first tokens covers, as (start, stop): of `limit` or a few more.
+
+        They are the tokens of `encode_documents` with the same limit; a lone surrogate counts as one character.
+        """
+        return list(self._encodings([text], limit, self._tokenizer.encode_batch)[0].offsets[:limit])
 
     def pair(
         self, query_ids: Sequence[int], document_ids: Sequence[int], *, max_length: int, max_document: int | None = None
@@ -148,8 +144,18 @@ class PairTokenizer:
         room = max(0, max_length - self.template.special_tokens - query_tokens)
         return room if max_document is None else min(room, max_document)
 
-    def _encode(self, texts: list[str]) -> list[list[int]]:
-        return [encoding.ids for encoding in self._encode_batch(texts, add_special_tokens=False)]
+    def _encodings(self, texts: Sequence[str], limit: int | None, encode: Callable[..., Any]) -> list[Encoding]:
+        pieces = [_well_formed(text) for text in texts]
+        if limit is None or not self._words_end_at_spaces:
+            return list(encode(pieces, add_special_tokens=False))
+        encoded: dict[int, Encoding] = {}
+        pending, chars = list(range(len(pieces))), CHARS_PER_TOKEN * (limit + 1)
+        while pending:
+            cut = {index: _first_words(pieces[index], chars) for index in pending}
+            encoded.update(zip(pending, encode(list(cut.values()), add_special_tokens=False), strict=True))
+            pending = [i for i in pending if len(encoded[i].ids) <= limit and len(cut[i]) < len(pieces[i])]
+            chars *= GROWTH
+        return [encoded[index] for index in range(len(pieces))]
 
 
 def _words_end_at_spaces(tokenizer: Tokenizer) -> bool:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -10,13 +11,34 @@ class RerankOptions:
 
     Attributes:
         top_n: keep this many best documents; None keeps all.
-        max_tokens_per_document: cut each document to this many tokens; None allows what fits the window.
-        truncate: when False, a query or document that does not fit is an InvalidRequest instead of being cut.
+        max_tokens_per_document: cut each document to this many tokens; None reads what the chunks reach.
+        truncate: when False, a query or document that would lose tokens is an InvalidRequest instead of being cut.
+        max_tokens_per_query: cut the query to this many tokens; None allows the setting's.
+        max_chunks_per_document: chunks of a long document; None takes the setting's.
+        chunk_tokens: tokens of a chunk; None takes the setting's.
+        chunk_overlap: tokens that neighbouring chunks share; None takes the setting's.
+        aggregate: the logit of a document of several chunks: the best one's (max), or the mean of the
+            `aggregate_top_k` best (mean_top_k).
+        aggregate_top_k: chunks that mean_top_k takes.
+        score: what a score is: the logit (raw), its sigmoid, or a probability by the bundle's calibration.
+        score_threshold: drop documents that score less, in the unit of `score`.
+        order: best first (score), or as they came (input).
+        locate: find the characters that each document's best chunk covers.
     """
 
     top_n: int | None = None
     max_tokens_per_document: int | None = None
     truncate: bool = True
+    max_tokens_per_query: int | None = None
+    max_chunks_per_document: int | None = None
+    chunk_tokens: int | None = None
+    chunk_overlap: int | None = None
+    aggregate: Literal["max", "mean_top_k"] = "max"
+    aggregate_top_k: int = 3
+    score: Literal["sigmoid", "raw", "calibrated"] = "sigmoid"
+    score_threshold: float | None = None
+    order: Literal["score", "input"] = "score"
+    locate: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,10 +47,13 @@ class RankedDocument:
 
     Attributes:
         index: position in the caller's list.
-        logit: raw model output.
-        score: sigmoid(logit), in (0, 1).
-        tokens: document tokens that were scored.
-        truncated: whether the document was cut to fit.
+        logit: raw model output; of several chunks, aggregated.
+        score: sigmoid(logit), in (0, 1), unless the options ask for another.
+        tokens: document tokens that were read, each counted once.
+        truncated: whether the document was cut.
+        chunks: into how many it was split.
+        best_chunk: which of them scored highest, from 0.
+        span: the characters of the document that the best chunk covers, as (start, stop); None unless asked for.
     """
 
     index: int
@@ -36,15 +61,23 @@ class RankedDocument:
     score: float
     tokens: int
     truncated: bool
+    chunks: int = 1
+    best_chunk: int = 0
+    span: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens as the model saw them; total_tokens counts special tokens and the query once per document."""
+    """Tokens as the model sees them: total_tokens counts special tokens and the query once per pair.
+
+    A pair is a document, or one chunk of a long one; tokens on which two chunks overlap are read twice and count twice.
+    Equal documents are computed once and counted each.
+    """
 
     query_tokens: int
     document_tokens: int
     total_tokens: int
+    pairs: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,11 +116,33 @@ class TokenPair:
 
 
 @dataclass(frozen=True, slots=True)
+class PreparedDocument:
+    """One document of a request, as pairs.
+
+    Attributes:
+        pairs: which of the request's pairs are its chunks; equal documents have the same.
+        tokens: document tokens in them, each counted once.
+        truncated: whether tokens are in none of them.
+        spans: the characters each chunk covers; empty unless asked for.
+    """
+
+    pairs: range
+    tokens: int
+    truncated: bool
+    spans: Sequence[tuple[int, int]] = ()
+
+    def span(self, chunk: int) -> tuple[int, int] | None:
+        """The characters of a chunk; None when they were not asked for."""
+        return self.spans[chunk] if self.spans else None
+
+
+@dataclass(frozen=True, slots=True)
 class Prepared:
     """A request as token ids, between `Reranker.prepare` and `Reranker.finish`.
 
     Attributes:
-        pairs: one per document, in the caller's order; equal documents share one TokenPair object.
+        pairs: to be scored: every chunk of every distinct document.
+        documents: in the caller's order.
         options: what the caller asked for.
         query_tokens: tokens of the query that are scored.
         query_truncated: whether the query was cut.
@@ -95,6 +150,7 @@ class Prepared:
     """
 
     pairs: Sequence[TokenPair]
+    documents: Sequence[PreparedDocument]
     options: RerankOptions
     query_tokens: int
     query_truncated: bool

@@ -76,10 +76,11 @@ def test_equal_documents_tie_in_the_callers_order(reranker: Reranker) -> None:
 
 
 def test_equal_documents_are_one_pair(reranker: Reranker) -> None:
-    """The same object, by which forward passes know it."""
-    pairs = reranker.prepare(QUERY, ["same", "other", "same"]).pairs
+    """Which is scored once."""
+    prepared = reranker.prepare(QUERY, ["same", "other", "same"])
 
-    assert pairs[0] is pairs[2]
+    assert [range(0, 1), range(1, 2), range(0, 1)] == [document.pairs for document in prepared.documents]
+    assert 2 == len(prepared.pairs)
 
 
 def test_scores_are_sigmoids_of_logits(reranker: Reranker) -> None:
@@ -123,7 +124,7 @@ def test_times_are_told(reranker: Reranker) -> None:
 
 def test_long_documents_are_cut_and_reported(tiny_checkpoint: Path) -> None:
     """The query is kept whole; the pair fills the window exactly."""
-    short = Reranker.load(tiny_checkpoint, Settings(max_length=64))
+    short = Reranker.load(tiny_checkpoint, Settings(max_length=64, max_chunks_per_document=1))
     query_tokens = len(short.tokenizer.encode_query(QUERY))
 
     result = short.rerank(QUERY, ["a b c", "endpoint " * 500])
@@ -165,7 +166,7 @@ def test_max_tokens_per_document_cuts_documents(reranker: Reranker) -> None:
 
 def test_without_truncation_a_long_text_is_refused(tiny_checkpoint: Path) -> None:
     """Naming each, its tokens and how many fit."""
-    short = Reranker.load(tiny_checkpoint, Settings(max_length=64))
+    short = Reranker.load(tiny_checkpoint, Settings(max_length=64, max_chunks_per_document=1))
     options = RerankOptions(truncate=False)
 
     with pytest.raises(InvalidRequest, match=r"documents\.1 has 500 tokens, 59 fit") as caught:
