@@ -22,7 +22,8 @@ def load_weights(model: nn.Module, model_dir: Path, *, device: torch.device, dty
     """Give `model`, built on the meta device, its weights on `device`.
 
     Args:
-        model: its state_dict says which tensors are expected, in which shapes.
+        model: its state_dict says which tensors are expected, in which shapes; its `ignored_tensors`, which others
+            may be there, of whatever type.
         model_dir: holds model.safetensors, stored as float16, bfloat16 or float32.
         device: where the weights go.
         dtype: what they are cast to; modules that declare `keeps_float32` stay in float32 at least.
@@ -35,7 +36,8 @@ def load_weights(model: nn.Module, model_dir: Path, *, device: torch.device, dty
     wanted = _dtypes(model, dtype)
     try:
         with safe_open(path, framework="pt", device="cpu") as file:
-            stored = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
+            names = set(file.keys()) - getattr(model, "ignored_tensors", frozenset())
+            stored = {name: file.get_slice(name) for name in names}
             _account(expected, {name: tuple(part.get_shape()) for name, part in stored.items()})
             _check_types({name: part.get_dtype() for name, part in stored.items()})
             tensors: dict[str, Tensor] = {

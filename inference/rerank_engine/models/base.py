@@ -56,6 +56,12 @@ class PackedBatch:
         """`starts` as int32 (B+1,) on the device, the form variable-length attention kernels take."""
         return torch.tensor(self.starts, dtype=torch.int32).to(self.token_ids.device, non_blocking=True)
 
+    @cached_property
+    def positions(self) -> Tensor:
+        """Place of each token in its pair, from 0: int64 (T,) on the device."""
+        places = np.arange(self.starts[-1]) - np.repeat(self.starts[:-1], self.lengths)
+        return torch.from_numpy(places).to(self.token_ids.device, non_blocking=True)
+
 
 class CrossEncoder(nn.Module):
     """A model family. Subclasses name their submodules as the published state_dict does.
@@ -67,9 +73,11 @@ class CrossEncoder(nn.Module):
         max_positions: tokens beyond which the model cannot compute at all; None when positions are relative.
         separator_id: id that stands between query and document, set on load from the tokenizer: a family with segment
             embeddings finds the document by it. Negative when unknown.
+        ignored_tensors: names of tensors that some checkpoints carry and no computation reads, such as position_ids.
     """
 
     family: ClassVar[str]
+    ignored_tensors: ClassVar[frozenset[str]] = frozenset()
     vocab_size: int
     window: int
     max_positions: int | None = None

@@ -4,11 +4,12 @@ T packed tokens of B pairs, width W, H heads of d = W/H. Blocks take `first` (B,
 those are read afterwards: a last layer then computes keys and values of all tokens, and everything else for B rows.
 """
 
+import torch
 from torch import Tensor, nn
 from torch.nn.functional import gelu
 
 from rerank_engine.models.attention import Attention
-from rerank_engine.models.layers import LayerNorm, Linear
+from rerank_engine.models.layers import LayerNorm, Linear, PreciseLinear
 
 
 class AttentionBlock(nn.Module):
@@ -70,6 +71,18 @@ class Intermediate(nn.Module):
         return gelu(self.dense(hidden))
 
 
+class Pooler(nn.Module):
+    """BERT's: tanh of a linear layer."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.dense = PreciseLinear(width, width)
+
+    def forward(self, first: Tensor) -> Tensor:
+        """(B, W) -> (B, W)."""
+        return torch.tanh(self.dense(first))
+
+
 def split_heads(projected: Tensor, heads: int) -> Tensor:
     """(N, W) -> (N, H, d)."""
-    return projected.unflatten(-1, (heads, -1))
+    return projected.view(-1, heads, projected.shape[-1] // heads)

@@ -24,7 +24,7 @@ from rerank_engine.errors import CheckpointError
 from rerank_engine.models.alibi import slopes
 from rerank_engine.models.attention import Attention, packed_attention
 from rerank_engine.models.base import CrossEncoder, PackedBatch
-from rerank_engine.models.blocks import AttentionBlock
+from rerank_engine.models.blocks import AttentionBlock, Pooler
 from rerank_engine.models.config import number, require, require_one_label, whole
 from rerank_engine.models.layers import Embedding, LayerNorm, Linear, PreciseLinear
 
@@ -104,7 +104,7 @@ class Bert(nn.Module):
         super().__init__()
         self.embeddings = Embeddings(shape)
         self.encoder = Encoder(shape)
-        self.pooler = Pooler(shape)
+        self.pooler = Pooler(shape.width)
 
     def forward(self, batch: PackedBatch) -> Tensor:
         """Pooled first tokens: (B, W)."""
@@ -178,15 +178,3 @@ class GatedMlp(nn.Module):
         gate, value = self.gated_layers(hidden).chunk(2, dim=-1)  # (N, I) each
         normalised: Tensor = self.layernorm(self.wo(gelu(gate) * value), hidden)
         return normalised
-
-
-class Pooler(nn.Module):
-    """tanh of a linear layer."""
-
-    def __init__(self, shape: Shape) -> None:
-        super().__init__()
-        self.dense = PreciseLinear(shape.width, shape.width)
-
-    def forward(self, first: Tensor) -> Tensor:
-        """(B, W) -> (B, W)."""
-        return torch.tanh(self.dense(first))
