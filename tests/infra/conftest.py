@@ -3,6 +3,7 @@
 import gzip
 import json
 import os
+import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,8 +60,6 @@ def context() -> dict[str, Any]:
 
 def load(name: str, **changes: Any) -> Deployment:
     """A shipped deployment, in a known account and region, with tables merged in."""
-    import tomllib
-
     tables = tomllib.loads((DEPLOYMENTS / f"{name}.toml").read_text()) | {"account": ACCOUNT, "region": REGION}
     for key, value in changes.items():
         tables[key] = tables.get(key, {}) | value if isinstance(value, dict) else value
