@@ -18,7 +18,6 @@ from rerank_engine.types import TokenPair
 
 CHARS_PER_TOKEN = 8  # first guess of what a window of tokens takes; English prose has 4 to 5
 GROWTH = 8
-_WORD_END = re.compile(r"[^ \n](?=[ \n])")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -77,7 +76,7 @@ class PairTokenizer:
         self._tokenizer = tokenizer
         # encode_batch_fast leaves out the offsets of each token, which nobody reads here.
         self._encode_batch = getattr(tokenizer, "encode_batch_fast", tokenizer.encode_batch)
-        self._words_end_at_spaces = _words_end_at_spaces(tokenizer)
+        self._word_end = _word_end(tokenizer)
         self.template = PairTemplate.of(tokenizer)
         self.vocab_size: int = tokenizer.get_vocab_size(with_added_tokens=True)
 
@@ -146,32 +145,41 @@ class PairTokenizer:
 
     def _encodings(self, texts: Sequence[str], limit: int | None, encode: Callable[..., Any]) -> list[Encoding]:
         pieces = [_well_formed(text) for text in texts]
-        if limit is None or not self._words_end_at_spaces:
+        if limit is None or self._word_end is None:
             return list(encode(pieces, add_special_tokens=False))
         encoded: dict[int, Encoding] = {}
         pending, chars = list(range(len(pieces))), CHARS_PER_TOKEN * (limit + 1)
         while pending:
-            cut = {index: _first_words(pieces[index], chars) for index in pending}
+            cut = {index: _first_words(pieces[index], chars, self._word_end) for index in pending}
             encoded.update(zip(pending, encode(list(cut.values()), add_special_tokens=False), strict=True))
             pending = [i for i in pending if len(encoded[i].ids) <= limit and len(cut[i]) < len(pieces[i])]
             chars *= GROWTH
         return [encoded[index] for index in range(len(pieces))]
 
 
-def _words_end_at_spaces(tokenizer: Tokenizer) -> bool:
-    """Whether text is split at spaces before the vocabulary is looked at."""
+def _word_end(tokenizer: Tokenizer) -> re.Pattern[str] | None:
+    """Matches the last character of a word: text is split behind it before the vocabulary is looked at.
+
+    Not all tokenizers split at line breaks (sentencepiece's Metaspace leaves them within a word); None where one does
+    not even split at spaces.
+    """
     if tokenizer.pre_tokenizer is None:
-        return False
-    text = "a b" if tokenizer.normalizer is None else tokenizer.normalizer.normalize_str("a b")
-    return len(tokenizer.pre_tokenizer.pre_tokenize_str(text)) > 1
+        return None
+    splitting = ""
+    for space in (" ", "\n"):
+        text = f"a{space}b"
+        normal = text if tokenizer.normalizer is None else tokenizer.normalizer.normalize_str(text)
+        if len(tokenizer.pre_tokenizer.pre_tokenize_str(normal)) > 1:
+            splitting += space
+    return re.compile(rf"\S(?=[{splitting}])") if splitting else None
 
 
-def _first_words(text: str, chars: int) -> str:
+def _first_words(text: str, chars: int, word_end: re.Pattern[str]) -> str:
     """`text` up to the first end of a word after `chars` characters; within a word if none ends before 8 times that."""
     if len(text) <= chars:
         return text
-    word_end = _WORD_END.search(text, chars - 1, GROWTH * chars)
-    return text[: word_end.end() if word_end else GROWTH * chars]
+    end = word_end.search(text, chars - 1, GROWTH * chars)
+    return text[: end.end() if end else GROWTH * chars]
 
 
 def _well_formed(text: str) -> str:
