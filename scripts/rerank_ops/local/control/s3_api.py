@@ -10,7 +10,7 @@ from typing import Any
 
 
 def install() -> None:
-    """Makes moto judge requests by the enforceable part of a bucket's policy (the stored one stays whole), and log none."""
+    """Makes moto judge requests by the enforceable part of a bucket's policy (the stored one is whole); logs none."""
     from moto.s3.models import FakeBucket, S3Backend
 
     original = FakeBucket.get_permission

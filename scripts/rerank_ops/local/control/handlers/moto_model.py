@@ -34,7 +34,7 @@ class MotoModel(Handler):
             StackId=call.place.stack_id,
             ResourceType=call.type,
         )
-        return self._made(made)
+        return self._made(made, call.name)
 
     def update(self, call: Call, old: Resource) -> Made:
         """Updates moto's object, where its model can."""
@@ -48,7 +48,7 @@ class MotoModel(Handler):
             account_id=call.place.account,
             region_name=call.place.region,
         )
-        return self._made(made)
+        return self._made(made, call.name)
 
     def delete(self, call: Call, old: Resource) -> None:
         """Deletes moto's object."""
@@ -80,11 +80,9 @@ class MotoModel(Handler):
     def _declared(self, call: Call) -> dict[str, Any]:
         return {"Type": self.type, "Properties": call.properties}
 
-    def _made(self, moto_object: Any) -> Made:
-        physical_id = getattr(moto_object, "physical_resource_id", None)
-        if not isinstance(physical_id, str):
-            raise Unsupported(f"moto's model of {self.type} has no physical id: Ref would return nothing of use")
-        return Made(physical_id, payload=moto_object)
+    def _made(self, moto_object: Any, name: str) -> Made:
+        physical_id = getattr(moto_object, "physical_resource_id", None)  # some models have none: then Ref is the name
+        return Made(physical_id if isinstance(physical_id, str) else name, payload=moto_object)
 
 
 def find(resource_type: str) -> MotoModel | None:
