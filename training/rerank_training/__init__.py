@@ -1,0 +1,1 @@
+"""Distillation, fine-tuning and retrieval evaluation of rerankers."""

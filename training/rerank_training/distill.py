@@ -1,0 +1,225 @@
+"""Distillation and fine-tuning runs, from options to a checkpoint that `rerank package` takes."""
+
+import json
+import os
+import socket
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from rerank_engine.models import recognise
+from rerank_engine.models.base import CrossEncoder
+
+from rerank_training.errors import RunError
+from rerank_training.export import student_config, write_checkpoint
+from rerank_training.initial import initialise
+from rerank_training.loop import LoopOptions, train
+from rerank_training.pairs import PairTexts
+from rerank_training.prepare import DataOptions, Prepared, lexicon, prepare
+from rerank_training.state import Progress, fingerprint_of
+from rerank_training.workers import join_workers, leave_workers, rank, world
+
+
+@dataclass(frozen=True, slots=True)
+class StudentOptions:
+    """The model to train.
+
+    Attributes:
+        name: name in its config.
+        start: checkpoint to start from; None draws a fresh JinaBERT of the shape below.
+        keep_layers: layers of `start` to keep, by number, in order; empty keeps all. The student has as many.
+        width, layers, heads, feed_forward: shape of a fresh one.
+        plain: draw a fresh one plainly at random, without the matching initialisation.
+        dtype: weights of the exported checkpoint: fp16, bf16, fp32.
+        query_tokens, passage_tokens: where training pairs are cut.
+    """
+
+    name: str = "rerank-student"
+    start: Path | None = None
+    keep_layers: tuple[int, ...] = ()
+    width: int = 192
+    layers: int = 3
+    heads: int = 12
+    feed_forward: int = 384
+    plain: bool = False
+    dtype: str = "fp16"
+    query_tokens: int = 40
+    passage_tokens: int = 232
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """A whole run.
+
+    Attributes:
+        data, student, loop: what to learn from, what to train, how.
+        output: where the checkpoint goes.
+        work: what was prepared, and the state to resume from.
+        device: auto, cpu or cuda.
+        threads: CPU threads of each worker; 0 leaves it to PyTorch.
+        stop_after: end this sitting after that many steps; None goes to the end.
+    """
+
+    data: DataOptions
+    student: StudentOptions
+    loop: LoopOptions
+    output: Path
+    work: Path
+    device: str = "auto"
+    threads: int = 0
+    stop_after: int | None = None
+
+
+Stage = Callable[[str, float], None]
+Watch = Callable[[Progress, Mapping[str, float]], None]
+
+
+def run(options: RunOptions, *, stage: Stage, watch: Watch) -> Progress:
+    """Prepare, train (or go on training), export the best weights to `output`; returns where the run ended.
+
+    `stage` is told of preparations, `watch` of steps and evaluations.
+
+    Raises:
+        TrainingError: the data, the teacher, the start or the state of the run is not what it should be.
+    """
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    device = _device(options.device)
+    prepared, model, config = set_up(options, stage)
+    model.to(device)
+    join_workers(device)
+    try:
+        texts = PairTexts(
+            prepared.tokenizer_file,
+            prepared.text.queries,
+            prepared.text.passages,
+            query_tokens=options.student.query_tokens,
+            passage_tokens=options.student.passage_tokens,
+        )
+
+        def export(trained: torch.nn.Module, progress: Progress) -> None:
+            write_checkpoint(options.output, trained.state_dict(), config, prepared.tokenizer_file, dtype=options.student.dtype)
+
+        fingerprint = fingerprint_of(prepared.fingerprint, str(options.student), _fixed(options.loop), world())
+        progress = train(
+            model,
+            texts,
+            prepared.lists,
+            learn=prepared.learn,
+            watch=prepared.watch,
+            options=options.loop,
+            folder=options.work,
+            fingerprint=fingerprint,
+            report=watch,
+            best=export,
+            stop_after=options.stop_after,
+        )
+    finally:
+        leave_workers()
+    if rank() == 0:
+        (options.work / "history.json").write_text(json.dumps(progress.history, indent=1) + "\n", encoding="utf-8")
+    return progress
+
+
+def set_up(options: RunOptions, stage: Stage) -> tuple[Prepared, CrossEncoder, dict[str, Any]]:
+    """The data and the untrained student of a run; what takes long is kept in `options.work`."""
+    data, student = options.data, options.student
+    if student.start is not None and data.tokenizer is None:
+        data = replace(data, tokenizer=student.start / "tokenizer.json")
+    prepared = prepare(data, options.work, stage)
+    return prepared, *make_student(student, prepared, data, options.work, stage)
+
+
+def make_student(
+    options: StudentOptions, prepared: Prepared, data: DataOptions, work: Path, stage: Stage
+) -> tuple[CrossEncoder, dict[str, Any]]:
+    """The model to train, in float32, and its config.json.
+
+    Raises:
+        RunError: layers to keep are not in the checkpoint, or the tokenizer has more tokens than the model.
+    """
+    from tokenizers import Tokenizer
+
+    size = Tokenizer.from_file(str(prepared.tokenizer_file)).get_vocab_size()
+    if options.start is not None:
+        model, config = load_start(options.start, options.keep_layers)
+        if model.vocab_size < size:
+            raise RunError(f"{prepared.tokenizer_file} has {size} tokens, {options.start} embeds {model.vocab_size}.")
+        return model, config | {"_name_or_path": options.name}
+    config = student_config(
+        name=options.name,
+        vocabulary=size,
+        width=options.width,
+        layers=options.layers,
+        heads=options.heads,
+        feed_forward=options.feed_forward,
+    )
+    model = recognise(config).from_config(config)
+    if options.plain or options.layers < 2 or options.heads < 12:
+        plain(model, seed=data.seed)
+    else:
+        initialise(model, config, lexicon(prepared, data, work, stage), seed=data.seed)
+    return model, config
+
+
+def load_start(folder: Path, keep_layers: Sequence[int] = ()) -> tuple[CrossEncoder, dict[str, Any]]:
+    """A checkpoint's model in float32, with only the layers `keep_layers` (all if empty), renumbered in that order.
+
+    Raises:
+        RunError: a layer to keep is not in the checkpoint.
+    """
+    from rerank_engine.checkpoint import read_checkpoint
+    from rerank_engine.models import load_model
+
+    config = dict(read_checkpoint(folder).config)
+    whole = load_model(folder, device=torch.device("cpu"), dtype=torch.float32)
+    whole.requires_grad_(requires_grad=True)
+    if not keep_layers:
+        return whole, config
+    count = int(config["num_hidden_layers"])
+    wrong = [layer for layer in keep_layers if not 0 <= layer < count]
+    if wrong:
+        raise RunError(f"{folder} has layers 0 to {count - 1}; it cannot keep {wrong[0]}.")
+    config["num_hidden_layers"] = len(keep_layers)
+    smaller = recognise(config).from_config(config)
+    marker = ".layer."
+    state = {}
+    for name, tensor in whole.state_dict().items():
+        head, found, tail = name.partition(marker)
+        number, _, rest = tail.partition(".")
+        if not found:
+            state[name] = tensor
+        for new in [n for n, old in enumerate(keep_layers) if found and int(number) == old]:
+            state[f"{head}{marker}{new}.{rest}"] = tensor
+    smaller.load_state_dict(state)
+    return smaller, config
+
+
+def plain(model: torch.nn.Module, *, seed: int) -> None:
+    """BERT's own initialisation: normal(0, 0.02) matrices, zero biases, norms of one."""
+    generator = torch.Generator().manual_seed(seed)
+    for name, tensor in model.state_dict().items():
+        if tensor.dim() > 1:
+            tensor.copy_(torch.randn(tensor.shape, generator=generator) * 0.02)
+        else:
+            tensor.fill_(1.0 if name.lower().endswith("layernorm.weight") else 0.0)
+
+
+def _device(name: str) -> torch.device:
+    if name == "cpu" or (name == "auto" and not torch.cuda.is_available()):
+        return torch.device("cpu")
+    return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+
+
+def free_port() -> int:
+    """A port on this machine that nothing listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _fixed(options: LoopOptions) -> str:
+    """What must not change when a run is resumed; the number of steps and the patience may (the schedule moves with them)."""
+    return str(replace(options, steps=0, patience=0, evaluate_every=0))

@@ -1,0 +1,72 @@
+"""Pictures: how a training run went, how models compare. Matplotlib, written to .svg or .png without a display."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rerank_training.errors import MissingPackage
+from rerank_training.evaluation import Result
+from rerank_training.metrics import title
+from rerank_training.state import Progress
+
+INK, QUIET, GOOD = "#1f2933", "#9aa5b1", "#0b7285"
+
+
+def training_curve(path: Path, progress: Progress, weights: Mapping[str, float], *, heading: str) -> None:
+    """Loss (sum and parts, weighted) and watched nDCG@10 over steps."""
+    figure, (left, right) = _figure(1, 2, size=(10, 3.6))
+    records = [record for record in progress.history if "kl" in record]
+    steps = [record["step"] for record in records]
+    sums = [sum(weight * record.get(name, 0.0) for name, weight in weights.items()) for record in records]
+    left.plot(steps, sums, color=INK, label="loss")
+    for name, weight in weights.items():
+        if weight:
+            left.plot(steps, [weight * record.get(name, 0.0) for record in records], lw=1, alpha=0.7, label=f"{weight:g} · {name}")
+    left.set(xlabel="step", ylabel="training loss", ylim=(0, None))
+    left.legend(frameon=False, fontsize=8)
+    right.plot([r["step"] for r in progress.history], [r["ndcg"] for r in progress.history], color=GOOD)
+    right.axvline(progress.best_step, color=QUIET, lw=1, ls=":")
+    right.set(xlabel="step", ylabel="nDCG@10 on held-out training queries", ylim=(0, 1))
+    figure.suptitle(heading, fontsize=10)
+    _save(figure, path)
+
+
+def comparison(path: Path, results: Mapping[str, Sequence[Result]], measure: str) -> None:
+    """One row of points per collection: each model's mean of `measure` with its interval."""
+    names = list(dict.fromkeys(result.name for rows in results.values() for result in rows))
+    figure, axes = _figure(1, len(results), size=(3 + 3.2 * len(results), 1.2 + 0.45 * len(names)), share_y=True)
+    for axis, (collection, rows) in zip(axes, results.items(), strict=True):
+        for result in rows:
+            found, height = result.interval(measure), names.index(result.name)
+            axis.plot([found.low, found.high], [height, height], color=QUIET, lw=3, solid_capstyle="round")
+            axis.plot([found.mean], [height], "o", color=GOOD)
+            axis.annotate(f"{found.mean:.3f}", (found.mean, height), xytext=(0, 7), textcoords="offset points", ha="center", fontsize=8)
+        axis.set(title=collection, xlabel=title(measure), yticks=range(len(names)), yticklabels=names)
+        axis.set_ylim(len(names) - 0.4, -0.7)
+    _save(figure, path)
+
+
+def _figure(rows: int, columns: int, *, size: tuple[float, float], share_y: bool = False) -> tuple[Any, Any]:
+    try:
+        import matplotlib
+    except ImportError:
+        raise MissingPackage("matplotlib is not installed.", tip="pip install 'sagemaker-rerank-kit[training]'") from None
+    matplotlib.use("agg")
+    matplotlib.rcParams["svg.hashsalt"] = "rerank"  # equal pictures, equal bytes
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(rows, columns, figsize=size, sharey=share_y, squeeze=False, layout="constrained")
+    for axis in axes.flat:
+        axis.spines[["top", "right"]].set_visible(False)
+        axis.grid(axis="both", color="#e4e7eb", lw=0.6)
+        axis.set_axisbelow(True)
+    return figure, axes.flat
+
+
+def _save(figure: Any, path: Path) -> None:
+    import matplotlib.pyplot as plt
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    kind = {"metadata": {"Date": None}} if path.suffix == ".svg" else {"dpi": 150}
+    figure.savefig(path, **kind)
+    plt.close(figure)

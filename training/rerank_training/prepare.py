@@ -1,0 +1,188 @@
+"""Everything a run learns from, made once and kept in its work folder: text, candidate lists, tokenizer, lexicon."""
+
+import json
+import random
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rerank_training.beir import read_collection
+from rerank_training.errors import DataError
+from rerank_training.initial import Lexicon
+from rerank_training.lexicon import make_lexicon
+from rerank_training.mining import Lists, mine
+from rerank_training.passages import TrainingText, make_text
+from rerank_training.state import fingerprint_of
+from rerank_training.teachers import Report, open_teacher
+from rerank_training.texts import Example, Excluded, read_examples
+from rerank_training.vocabulary import teacher_words, train_tokenizer
+
+SHORTEST_QUERY = 7  # characters; a heading such as "[ C# ]" asks nothing
+
+
+@dataclass(frozen=True, slots=True)
+class DataOptions:
+    """What to learn from.
+
+    Attributes:
+        pairs: JSON Lines files of examples.
+        exclude: BEIR folders whose queries and documents must not be trained on.
+        sample: at most that many examples of each file; 0 takes all.
+        teacher: as `teachers` names them.
+        teacher_weight, bm25_weight: the mixture; each teacher's scores are standardised per query first.
+        shape: cut and join passages to varied lengths and make queries; off takes the data as it is.
+        hard, random: BM25 negatives and random passages per query.
+        vocabulary: tokens of a tokenizer trained here; ignored when `tokenizer` is given.
+        tokenizer: tokenizer.json to take over.
+        watch: queries of each file held out to watch nDCG.
+        bf16: run a bi-encoder teacher in bfloat16.
+        seed: of everything drawn.
+    """
+
+    pairs: tuple[Path, ...]
+    exclude: tuple[Path, ...] = ()
+    sample: int = 0
+    teacher: str = "biencoder:packaged"
+    teacher_weight: float = 1.0
+    bm25_weight: float = 1.0
+    shape: bool = True
+    hard: int = 30
+    random: int = 6
+    vocabulary: int = 12_000
+    tokenizer: Path | None = None
+    watch: int = 80
+    bf16: bool = False
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A run's data.
+
+    Attributes:
+        text: passages and queries.
+        lists: candidates and teacher's scores.
+        tokenizer_file: tokenizer.json of the student.
+        learn, watch: positions of the queries trained on, and of those only watched.
+        fingerprint: of options and files.
+    """
+
+    text: TrainingText
+    lists: Lists
+    tokenizer_file: Path
+    learn: list[int]
+    watch: list[int]
+    fingerprint: str
+
+
+def prepare(options: DataOptions, work: Path, report: Report) -> Prepared:
+    """Read, exclude, shape, ask the teacher, mine; what `work` already holds of the same options is not made again.
+
+    Raises:
+        DataError: files are missing or malformed, or nothing is left to learn from.
+    """
+    sizes = [path.stat().st_size if path.exists() else 0 for path in (*options.pairs, *options.exclude)]
+    fingerprint = fingerprint_of(asdict(options), sizes)
+    work.mkdir(parents=True, exist_ok=True)
+    marker = work / "fingerprint"
+    if marker.exists() and marker.read_text(encoding="utf-8") != fingerprint:
+        raise DataError(f"{work} holds the data of a run with other options.", tip="Delete it, or name another --work.")
+    report("reading", 0.0)
+    files, counts = _examples(options)
+    text = make_text(files, seed=options.seed) if options.shape else plain_text(files)
+    marker.write_text(fingerprint, encoding="utf-8")
+    file = work / "lists.npz"
+    if not file.exists():
+        weights = {"teacher": options.teacher_weight, "bm25": options.bm25_weight}
+        teacher = open_teacher(options.teacher, text, work, bf16=options.bf16, report=report)
+        if teacher is None:
+            weights = {"bm25": 1.0}
+        report("mining hard negatives", 0.0)
+        hard = min(options.hard, max(1, len(text.passages) - 1 - options.random))
+        mine(text, {"teacher": teacher} if teacher else {}, weights, hard=hard, random=options.random, seed=options.seed).save(file)
+    tokenizer_file = _tokenizer(options, text, work, report)
+    watch = _watched(counts, len(text.queries), options)
+    held = set(watch)
+    learn = [n for n in range(len(text.queries)) if n not in held]
+    return Prepared(text, Lists.load(file), tokenizer_file, learn, watch, fingerprint)
+
+
+def lexicon(prepared: Prepared, options: DataOptions, work: Path, report: Report) -> Lexicon:
+    """The student's lexicon, kept in `work`; content comes from a bi-encoder teacher, or is None."""
+    from tokenizers import Tokenizer
+
+    file = work / "lexicon.npz"
+    if file.exists():
+        with np.load(file) as kept:
+            return Lexicon(kept["vectors"] if "vectors" in kept else None, kept["rarity"])
+    report("asking the teacher about each token", 0.0)
+    made = make_lexicon(Tokenizer.from_file(str(prepared.tokenizer_file)), prepared.text.passages, _encoder(options))
+    np.savez(file, rarity=made.rarity, **({} if made.vectors is None else {"vectors": made.vectors}))
+    return made
+
+
+def plain_text(examples: list[Example]) -> TrainingText:
+    """The examples' own passages and queries, nothing cut, joined or made."""
+    places: dict[str, int] = {}
+    for example in examples:
+        for passage in (*example.positives, *example.others):
+            places.setdefault(passage, len(places))
+    positives = tuple(places[example.positives[0]] if example.positives else -1 for example in examples)
+    return TrainingText(tuple(places), tuple(example.query for example in examples), positives, len(examples))
+
+
+def _examples(options: DataOptions) -> tuple[list[Example], list[int]]:
+    """All examples to learn from, and how many of them each file gave."""
+    collections = [read_collection(folder) for folder in options.exclude]
+    excluded = Excluded(
+        (query for collection in collections for query in collection.queries.values()),
+        (document.text for collection in collections for document in collection.documents.values()),
+    )
+    examples: list[Example] = []
+    counts = []
+    for path in options.pairs:
+        kept = [e for e in read_examples([path]) if not excluded.keeps_out(e)]
+        kept = [e for e in kept if len(e.query) >= SHORTEST_QUERY and not e.query.startswith("[")]
+        if 0 < options.sample < len(kept):
+            chosen = set(random.Random(options.seed).sample(range(len(kept)), options.sample))  # noqa: S311
+            kept = [example for n, example in enumerate(kept) if n in chosen]
+        examples += kept
+        counts.append(len(kept))
+    if not examples:
+        raise DataError(f"Nothing to learn from: {', '.join(map(str, options.pairs))} leave no example.")
+    return examples, counts
+
+
+def _watched(counts: list[int], queries: int, options: DataOptions) -> list[int]:
+    """`watch` queries of each file, and a quarter as many of the made ones; never more than a fifth of either."""
+    rng = random.Random(options.seed + 7)  # noqa: S311
+    bounds = [sum(counts[:n]) for n in range(len(counts) + 1)]
+    ranges = [(range(a, b), options.watch) for a, b in zip(bounds, bounds[1:], strict=False)]
+    ranges.append((range(bounds[-1], queries), options.watch // 4))
+    return sorted(n for places, wanted in ranges for n in rng.sample(places, min(wanted, len(places) // 5)))
+
+
+def _tokenizer(options: DataOptions, text: TrainingText, work: Path, report: Report) -> Path:
+    if options.tokenizer is not None:
+        return options.tokenizer
+    file = work / "tokenizer.json"
+    if not file.exists():
+        report("training the tokenizer", 0.0)
+        encoder = _encoder(options)
+        words = [] if encoder is None else teacher_words(encoder.tokenizer)
+        trained = train_tokenizer([*text.passages, *text.queries], size=options.vocabulary, common_words=words)
+        content = json.loads(trained.to_str())
+        file.write_text(json.dumps(content, ensure_ascii=False, separators=(",", ":")) + "\n", encoding="utf-8")
+    return file
+
+
+def _encoder(options: DataOptions) -> Any:
+    from rerank_training.biencoder import BiEncoder, packaged_folder
+
+    kind, _, rest = options.teacher.partition(":")
+    if kind != "biencoder":
+        return None
+    return BiEncoder(packaged_folder() if rest == "packaged" else Path(rest))

