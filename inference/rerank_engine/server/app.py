@@ -1,7 +1,7 @@
-"""Our server as an ASGI application: SageMaker's paths, and Jina's.
+"""Our server as an ASGI application: SageMaker's paths, and those of the rerank APIs that it speaks.
 
-The event loop only moves bytes: JSON and tokens are worked on in a small pool of threads and the model on its own, so
-that /ping answers in time whatever is being computed.
+The event loop moves bytes: JSON and tokens are worked on in a small pool of threads and the model on its own, so that
+/ping answers in time whatever is being computed. Only what takes a millisecond or two is done in place.
 """
 
 import asyncio
@@ -12,8 +12,10 @@ from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
+from rerank_engine.attributes import CUSTOM_ATTRIBUTES, echoable
+from rerank_engine.dialects import expected_at
 from rerank_engine.errors import DeadlineExceeded, Overloaded
-from rerank_engine.exchange import CUSTOM_ATTRIBUTES, Exchange, HttpReply, echoable, new_request_id
+from rerank_engine.exchange import Exchange, HttpReply, new_request_id
 from rerank_engine.metrics import CONTENT_TYPE
 from rerank_engine.scheduler import Job, Scheduler
 from rerank_engine.scoring import Outcome, as_rerank_error
@@ -25,6 +27,7 @@ from rerank_engine.service import Service
 T = TypeVar("T")
 Route = Callable[["App", Call], Awaitable[HttpReply]]
 _READERS = 4
+_IN_PLACE_BYTES = 16_384  # a body up to here is read, tokenised and answered faster than a thread is woken twice
 _MOST_TRANSFORMS = 8
 
 
@@ -99,10 +102,10 @@ class App:
                 raise Overloaded(f"{self.inflight - 1} requests are waiting.", tip="Try again, or add instances.")
             async with asyncio.timeout(service.deadline_s):
                 body = await call.body(service.max_body_bytes)
-                exchange, job = await self._in_pool(lambda: self._open(service, scheduler, call, body))
+                exchange, job = await self._off_loop(body, lambda: self._open(service, scheduler, call, body))
                 if job is not None:
                     exchange.outcome = await _outcome(job, call)
-            reply = await self._in_pool(lambda: service.close(exchange))
+            reply = await self._off_loop(body, lambda: service.close(exchange))
         except ClientGone:
             raise
         except TimeoutError:
@@ -113,13 +116,20 @@ class App:
             reply = exchange.error_reply(exchange.failure)
         finally:
             self.inflight -= 1
-        self.telemetry.answered(call.path, exchange, reply, len(body), started)
+        seconds = time.perf_counter() - started
+        asyncio.get_running_loop().call_soon(  # that is, after the answer was sent
+            self.telemetry.answered, call.path, exchange, reply, len(body), seconds
+        )
         return reply
 
     def _open(self, service: Service, scheduler: Scheduler, call: Call, body: bytes) -> tuple[Exchange, Job | None]:
         headers = call.headers
         exchange = service.open(
-            body, headers.get("content-type"), headers.get("accept"), headers.get(CUSTOM_ATTRIBUTES.lower())
+            body,
+            headers.get("content-type"),
+            headers.get("accept"),
+            headers.get(CUSTOM_ATTRIBUTES.lower()),
+            call.path,
         )
         if exchange.failure is not None or not exchange.pairs:
             return exchange, None
@@ -129,7 +139,9 @@ class App:
             exchange.failure = as_rerank_error(error)
             return exchange, None
 
-    async def _in_pool(self, work: Callable[[], T]) -> T:
+    async def _off_loop(self, body: bytes, work: Callable[[], T]) -> T:
+        if len(body) <= _IN_PLACE_BYTES:
+            return work()
         return await asyncio.get_running_loop().run_in_executor(self._pool, work)
 
 
@@ -149,7 +161,8 @@ async def _outcome(job: Job, call: Call) -> Outcome:
 
 
 def _exchange(call: Call) -> Exchange:
-    return Exchange(new_request_id(), attributes=echoable(call.headers.get(CUSTOM_ATTRIBUTES.lower())))
+    attributes = echoable(call.headers.get(CUSTOM_ATTRIBUTES.lower()))
+    return Exchange(new_request_id(), attributes=attributes, fallback=expected_at(call.path))
 
 
 def _refusal(call: Call, error: NotFound | MethodNotAllowed) -> HttpReply:
@@ -159,8 +172,7 @@ def _refusal(call: Call, error: NotFound | MethodNotAllowed) -> HttpReply:
 ROUTES: dict[str, dict[str, Route]] = {
     "/ping": {"GET": App.ping},
     "/invocations": {"POST": App.rerank},
-    "/v1/rerank": {"POST": App.rerank},
-    "/rerank": {"POST": App.rerank},
+    **{path: {"POST": App.rerank} for path in ("/v1/rerank", "/v2/rerank", "/rerank", "/score", "/v1/score")},
     "/execution-parameters": {"GET": App.execution_parameters},
     "/metrics": {"GET": App.metrics},
 }

@@ -73,12 +73,17 @@ def listen(host: str, port: int) -> socket.socket:
         SettingsError: the address cannot be bound.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    # The protocol is named because asyncio switches Nagle's delay (40 ms an answer) off only where it is.
+    listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
-        return socket.create_server((host, port), family=family, backlog=_BACKLOG)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind((host, port))
+        listening.listen(_BACKLOG)
     except OSError as error:
+        listening.close()
         tip = "Set SAGEMAKER_BIND_TO_PORT or RERANK_BIND_HOST."
-        reason = os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)
-        raise SettingsError(f"Cannot listen on {host} port {port}: {reason}.", tip=tip) from error
+        raise SettingsError(f"Cannot listen on {host} port {port}: {error.strerror or error}.", tip=tip) from error
+    return listening
 
 
 def _uvicorn(app: App, settings: Settings) -> Any:

@@ -1,7 +1,6 @@
 """What the server counts and logs: one place, so that /metrics and the log tell the same story."""
 
 import logging
-import time
 from collections.abc import Callable
 
 from rerank_engine.exchange import Exchange, HttpReply
@@ -45,14 +44,13 @@ class Telemetry:
         self.forward.observe(seconds)
         self.batch.observe(pairs)
 
-    def answered(self, path: str, exchange: Exchange, reply: HttpReply, bytes_in: int, started: float) -> None:
+    def answered(self, path: str, exchange: Exchange, reply: HttpReply, bytes_in: int, seconds: float) -> None:
         """Count and log one answered request that was meant to be scored."""
-        total_s = time.perf_counter() - started
-        results = [record.result for record in exchange.records if record.result is not None]
+        results = exchange.results
         codes = [record.error.code for record in exchange.records if record.error is not None]
         codes += [exchange.failure.code] if exchange.failure is not None else []
         self.requests.add(path=path, status=str(reply.status))
-        self.seconds.observe(total_s)
+        self.seconds.observe(seconds)
         for code in codes:
             self.errors.add(code=code)
         if exchange.outcome.scores:
@@ -73,13 +71,13 @@ class Telemetry:
             "queue_ms": _ms(exchange.outcome.queue_s),
             "tokenize_ms": _ms(sum(record.tokenize_s for record in exchange.records)),
             "forward_ms": _ms(exchange.outcome.forward_s),
-            "total_ms": _ms(total_s),
+            "total_ms": _ms(seconds),
         }
         if codes:
             fields["errors"] = sorted(set(codes))
         if self._log_text:
             fields["queries"] = [
-                record.request.query[:_SHOWN_CHARACTERS] for record in exchange.records if record.request
+                query[:_SHOWN_CHARACTERS] for record in exchange.records for query in record.queries
             ]
         event("request", fields, level=logging.ERROR if reply.status >= 500 else logging.INFO)
 
