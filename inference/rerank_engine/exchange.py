@@ -1,5 +1,6 @@
 """One call on its way through the doors: the records of its body, what became of each, and the reply."""
 
+import hashlib
 import itertools
 import uuid
 from collections.abc import Mapping, Sequence
@@ -8,14 +9,12 @@ from http import HTTPStatus
 from typing import Any
 
 from rerank_engine import wire
-from rerank_engine.dialects import DEFAULT, Dialect, RerankRequest
+from rerank_engine.attributes import CUSTOM_ATTRIBUTES, with_usage
+from rerank_engine.dialects import Dialect, RerankRequest, expected_at, said
 from rerank_engine.errors import InvalidRequest, RerankError, Unavailable
 from rerank_engine.media import JSON, MediaType
 from rerank_engine.scoring import Outcome, Score, TokenIds
 from rerank_engine.types import RerankResult
-
-CUSTOM_ATTRIBUTES = "X-Amzn-SageMaker-Custom-Attributes"
-_MOST_ATTRIBUTES = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,29 +34,36 @@ class HttpReply:
 
 @dataclass(slots=True)
 class Record:
-    """One request of a body: the whole of a JSON body, one line of JSON Lines.
+    """One request of a body: the whole of a JSON body, one line of JSON Lines, one row of CSV.
 
     Attributes:
         dialect: whose shape answers and errors take.
         id: the caller's own mark, echoed even in errors.
+        digest: 32 hexadecimal digits of the record's text, an id that is the same when it is asked again.
         request: None when it could not be read.
-        prepared: the engine's tokenised pairs.
-        result: None until scored, and after an error.
+        prepared: the engine's tokenised pairs, for each of the request's rankings.
+        results: of its rankings; empty until scored, and after an error.
         error: what went wrong with this record alone.
     """
 
-    dialect: Dialect = DEFAULT
+    dialect: Dialect
     id: object = None
+    digest: str = ""
     request: RerankRequest | None = None
-    prepared: Any = None
+    prepared: Sequence[Any] = ()
     tokenize_s: float = 0.0
-    result: RerankResult | None = None
+    results: Sequence[RerankResult] = ()
     error: RerankError | None = None
 
     @property
     def pairs(self) -> int:
         """Pairs this record adds to the forward pass."""
-        return 0 if self.prepared is None else len(self.prepared.pairs)
+        return sum(len(prepared.pairs) for prepared in self.prepared)
+
+    @property
+    def queries(self) -> list[str]:
+        """The queries' texts; none when the request could not be read."""
+        return [] if self.request is None else [ranking.query for ranking in self.request.rankings]
 
     def error_in_place(self) -> object:
         """The line that stands where the answer would: the same shape in every dialect, and no random id in it."""
@@ -77,7 +83,8 @@ class Exchange:
         request_id: 32 hexadecimal digits, in error bodies and log lines.
         label: content type of the answer.
         attributes: the caller's custom attributes, to be echoed.
-        records: one for JSON, one a line for JSON Lines.
+        fallback: whose error shape answers while no record is read.
+        records: one for JSON, one a line for JSON Lines and CSV.
         failure: an error of the call as a whole; records do not matter then.
         outcome: scores of all pairs of all records, in order.
     """
@@ -86,6 +93,7 @@ class Exchange:
     media: MediaType = field(default_factory=MediaType)
     label: str = JSON
     attributes: str | None = None
+    fallback: Dialect = field(default_factory=lambda: expected_at(None))
     records: list[Record] = field(default_factory=list)
     failure: RerankError | None = None
     outcome: Outcome = field(default_factory=Outcome)
@@ -93,18 +101,31 @@ class Exchange:
     @property
     def pairs(self) -> list[TokenIds]:
         """Token ids of every pair to score: those of all records, to be packed together."""
-        ready = (record for record in self.records if record.prepared is not None)
-        return [pair.ids for record in ready for pair in record.prepared.pairs]
+        return [pair.ids for record in self.records for prepared in record.prepared for pair in prepared.pairs]
+
+    @property
+    def results(self) -> list[RerankResult]:
+        """The results of all records."""
+        return [result for record in self.records for result in record.results]
 
     @property
     def dialect(self) -> Dialect:
         """Whose error shape answers for the call as a whole."""
-        return self.records[0].dialect if self.records else DEFAULT
+        return self.records[0].dialect if self.records else self.fallback
 
     def reply(self, status: int, body: bytes, headers: Mapping[str, str] | None = None) -> HttpReply:
-        """A reply that carries the caller's attributes."""
-        echoed = {CUSTOM_ATTRIBUTES: self.attributes} if self.attributes else {}
-        return HttpReply(status, self.label, {**(headers or {}), **echoed}, body)
+        """A reply that carries the caller's attributes and, where something was scored, what it took."""
+        attributes = self.attributes
+        if status == 200:
+            attributes = with_usage(
+                attributes,
+                self.results,
+                queue_s=self.outcome.queue_s,
+                tokenize_s=sum(record.tokenize_s for record in self.records),
+                forward_s=self.outcome.forward_s,
+            )
+        told = {CUSTOM_ATTRIBUTES: attributes} if attributes else {}
+        return HttpReply(status, self.label, {**(headers or {}), **told}, body)
 
     def error_reply(self, error: RerankError) -> HttpReply:
         """`error` in the caller's dialect, with Retry-After where a retry may help."""
@@ -117,21 +138,17 @@ def new_request_id() -> str:
     return uuid.uuid4().hex
 
 
-def said(error: RerankError) -> str:
-    """The error's message and its tip in one breath."""
-    return f"{error.message} {error.tip}" if error.tip else error.message
-
-
-def echoable(attributes: str | None) -> str | None:
-    """Custom attributes as SageMaker lets them out: visible ASCII, at most 1,024 characters; the rest is left out."""
-    if not attributes:
-        return None
-    return "".join(sign for sign in attributes if " " <= sign <= "~")[:_MOST_ATTRIBUTES] or None
+def digest_of(text: str) -> str:
+    """32 hexadecimal digits that equal texts share."""
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
 
 def split_scores(records: Sequence[Record], scores: Sequence[Score]) -> list[Sequence[Score]]:
     """Scores of all pairs as one slice a record."""
-    ends = [0]
-    for record in records:
-        ends.append(ends[-1] + record.pairs)
+    return slices(scores, [record.pairs for record in records])
+
+
+def slices(scores: Sequence[Score], counts: Sequence[int]) -> list[Sequence[Score]]:
+    """Consecutive parts of `scores`, of these lengths."""
+    ends = [0, *itertools.accumulate(counts)]
     return [scores[start:end] for start, end in itertools.pairwise(ends)]

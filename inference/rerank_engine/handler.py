@@ -14,8 +14,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from rerank_engine.attributes import CUSTOM_ATTRIBUTES, echoable
+from rerank_engine.dialects import guess, said
 from rerank_engine.errors import NotReady, RerankError
-from rerank_engine.exchange import CUSTOM_ATTRIBUTES, Exchange, echoable, new_request_id, said
+from rerank_engine.exchange import Exchange, new_request_id
 from rerank_engine.hosting import Hosting, read_settings
 from rerank_engine.service import Service
 from rerank_engine.settings import Settings
@@ -42,7 +44,8 @@ class Handler:
             reply = self.service.handle(data or b"", content_type, accept, attributes)
         else:
             failure = self.failure or NotReady("The model is not loaded.")
-            reply = Exchange(new_request_id(), attributes=echoable(attributes)).error_reply(failure)
+            unread = Exchange(new_request_id(), attributes=echoable(attributes), fallback=guess(data or b""))
+            reply = unread.error_reply(failure)
         if context is not None:
             context.set_response_status(code=reply.status, phrase=reply.phrase, idx=0)
             for name, value in reply.headers.items():

@@ -13,7 +13,9 @@ from rerank_engine.errors import MalformedBody, NotAcceptable, UnsupportedMediaT
 
 JSON = "application/json"
 JSON_LINES = ("application/jsonlines", "application/x-ndjson", "application/jsonl")
-READABLE = (JSON, *JSON_LINES)
+CSV = "text/csv"  # rows of Jina's batch jobs; answered as JSON Lines
+ANSWERABLE = (JSON, *JSON_LINES)
+READABLE = (*ANSWERABLE, CSV)
 
 # By name of Python's codec. A list, not "whatever Python decodes": punycode and unicode_escape are codecs, too.
 _ASCII_COMPATIBLE = frozenset({"utf-8", "utf-8-sig", "ascii", "iso8859-1", "cp1252", "iso8859-15"})
@@ -31,7 +33,17 @@ class MediaType:
     @property
     def is_lines(self) -> bool:
         """Whether the body holds one record per line."""
-        return self.name in JSON_LINES
+        return self.name != JSON
+
+    @property
+    def is_csv(self) -> bool:
+        """Whether records are rows of CSV instead of JSON."""
+        return self.name == CSV
+
+    @property
+    def answer(self) -> str:
+        """What the answer is called unless the caller wishes otherwise."""
+        return JSON_LINES[0] if self.is_csv else self.name
 
     @property
     def splits_as_bytes(self) -> bool:
@@ -58,7 +70,7 @@ def parse_content_type(header: str | None) -> MediaType:
     """The media type a Content-Type header names; a missing header means JSON.
 
     Raises:
-        UnsupportedMediaType: another type than JSON or JSON Lines, or a charset that is not read.
+        UnsupportedMediaType: another type than JSON, JSON Lines or CSV, or a charset that is not read.
     """
     if header is None or not header.strip():
         return MediaType()
@@ -81,14 +93,15 @@ def negotiate(accept: str | None, request: MediaType) -> str:
     Raises:
         NotAcceptable: Accept allows neither JSON nor JSON Lines.
     """
+    own = request.answer
     if accept is None or not accept.strip():
-        return request.name
+        return own
     ranges = list(_ranges(accept))
-    offers = (request.name, *(name for name in READABLE if name != request.name))
+    offers = (own, *(name for name in ANSWERABLE if name != own))
     best = max(offers, key=lambda name: _quality(name, ranges))
     if _quality(best, ranges) <= 0:
-        raise NotAcceptable(f"Accept {accept[:100]!r} cannot be answered.", tip=f"Use {' or '.join(READABLE)}.")
-    return request.name if request.is_lines and best == JSON else best
+        raise NotAcceptable(f"Accept {accept[:100]!r} cannot be answered.", tip=f"Use {' or '.join(ANSWERABLE)}.")
+    return own if request.is_lines and best == JSON else best
 
 
 def _quality(name: str, ranges: list[tuple[str, float]]) -> float:

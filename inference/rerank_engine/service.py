@@ -9,15 +9,18 @@ ready, deadline) is the whole call's in either case, so that the platform does r
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
 
 from rerank_engine import jsonlines, wire
-from rerank_engine.dialects import recognise
-from rerank_engine.errors import PayloadTooLarge, RequestError, RerankError
-from rerank_engine.exchange import Exchange, HttpReply, Record, echoable, new_request_id, split_scores
+from rerank_engine.attributes import echoable
+from rerank_engine.dialects import JINA_SAGEMAKER, Answer, RerankRequest, guess, recognise
+from rerank_engine.dialects.csv_rows import payload_of
+from rerank_engine.errors import FieldError, InvalidRequest, PayloadTooLarge, RequestError, RerankError
+from rerank_engine.exchange import Exchange, HttpReply, Record, digest_of, new_request_id, slices, split_scores
 from rerank_engine.hosting import Hosting
 from rerank_engine.media import MediaType, negotiate, parse_content_type
-from rerank_engine.scoring import DirectScorer, Engine, Outcome, Score, Scorer, as_rerank_error
+from rerank_engine.scoring import DirectScorer, Engine, Score, Scorer, as_rerank_error
 from rerank_engine.settings import Settings
 from rerank_engine.types import Timings
 
@@ -41,9 +44,10 @@ class Service:
         content_type: str | None,
         accept: str | None = None,
         custom_attributes: str | None = None,
+        path: str | None = None,
     ) -> HttpReply:
-        """The answer to one request. Never raises."""
-        exchange = self.open(body, content_type, accept, custom_attributes)
+        """The answer to one request. Never raises. Where a server has several paths, `path` tells look-alikes apart."""
+        exchange = self.open(body, content_type, accept, custom_attributes, path)
         if exchange.failure is None:
             try:
                 exchange.outcome = self.scorer.score(exchange.pairs, deadline_s=self.deadline_s)
@@ -57,6 +61,7 @@ class Service:
         content_type: str | None,
         accept: str | None = None,
         custom_attributes: str | None = None,
+        path: str | None = None,
     ) -> Exchange:
         """Read and tokenise a request: an exchange whose pairs are to be scored, or that failed already."""
         exchange = Exchange(new_request_id(), attributes=echoable(custom_attributes))
@@ -66,9 +71,10 @@ class Service:
             exchange.media, exchange.label = media, label
             if len(body) > self.max_body_bytes:
                 raise PayloadTooLarge(f"The body has {len(body)} bytes; at most {self.max_body_bytes} are read.")
-            exchange.records = self._records(body, media)
+            exchange.records = self._records(body, media, path)
         except Exception as error:
             exchange.failure = as_rerank_error(error)
+            exchange.fallback = guess(body, path)
         return exchange
 
     def close(self, exchange: Exchange) -> HttpReply:
@@ -80,36 +86,55 @@ class Service:
             exchange.failure = as_rerank_error(error)
         return exchange.error_reply(exchange.failure)
 
-    def _records(self, body: bytes | bytearray | str, media: MediaType) -> list[Record]:
+    def _records(self, body: bytes | bytearray | str, media: MediaType, path: str | None) -> list[Record]:
         if not media.is_lines:
             try:
-                return [self._record(media.decode(body))]
+                return [self._record(media.decode(body), media, path)]
             except RequestError as error:
-                return [Record(error=error)]
-        lines = jsonlines.split(body, media)
-        return [Record(error=line) if isinstance(line, RerankError) else self._record(line) for line in lines]
+                return [Record(guess(body, path), error=error)]
+        records = []
+        for line in jsonlines.split(body, media):
+            if isinstance(line, RerankError):
+                records.append(Record(guess("", path), error=line))
+            else:
+                records.append(self._record(line, media, path))
+        return records
 
-    def _record(self, text: str) -> Record:
-        record = Record()
+    def _record(self, text: str, media: MediaType, path: str | None) -> Record:
+        record = Record(JINA_SAGEMAKER if media.is_csv else guess("", path))
+        in_place = media.is_lines or self.hosting.batch
+        record.digest = digest_of(text) if in_place else ""
         try:
-            payload = wire.loads(text)
+            payload = _payload(record, text, media, path)
             record.id = _id_of(payload)
-            record.dialect = recognise(payload)
-            record.request = record.dialect.parse(payload)
+            record.dialect = recognise(payload, path)
+            record.request = record.dialect.parse(cast(Mapping[str, object], payload))
             started = time.perf_counter()
-            request = record.request
-            record.prepared = self.engine.prepare(request.query, request.documents, request.options)
+            record.prepared = self._prepared(record.request)
             record.tokenize_s = time.perf_counter() - started
         except Exception as error:
             record.error = as_rerank_error(error)
         return record
+
+    def _prepared(self, request: RerankRequest) -> list[Any]:
+        documents = sum(len(ranking.documents) for ranking in request.rankings)
+        if len(request.rankings) > 1 and documents > self.settings.max_documents:
+            message = f"has {documents} documents for its queries; at most {self.settings.max_documents} are taken"
+            raise InvalidRequest(f"The body {message}.", fields=(FieldError((), message, "value", documents),))
+        prepared = []
+        for ranking in request.rankings:
+            try:
+                prepared.append(self.engine.prepare(ranking.query, ranking.documents, ranking.options))
+            except InvalidRequest as error:
+                raise ranking.located(error) from None
+        return prepared
 
     def _answer(self, exchange: Exchange) -> HttpReply:
         scores = split_scores(exchange.records, exchange.outcome.scores)
         in_place = exchange.media.is_lines or self.hosting.batch
         answers = []
         for record, own in zip(exchange.records, scores, strict=True):
-            answer = self._render(record, own, exchange.outcome)
+            answer = self._render(record, own, exchange)
             if record.error is not None and not in_place:
                 return exchange.error_reply(record.error)
             answers.append(wire.dumps(record.error_in_place()) if answer is None else answer)
@@ -122,18 +147,38 @@ class Service:
             )
         return exchange.reply(200, body)
 
-    def _render(self, record: Record, scores: Sequence[Score], outcome: Outcome) -> bytes | None:
+    def _render(self, record: Record, scores: Sequence[Score], exchange: Exchange) -> bytes | None:
         """The record's answer; None after noting why there is none."""
         if record.error is not None or record.request is None:
             return None
         try:
-            logits = [_logit(score) for score in scores]
+            outcome = exchange.outcome
             timings = Timings(outcome.queue_s, record.tokenize_s, outcome.forward_s)
-            record.result = self.engine.finish(record.prepared, logits, timings)
-            return wire.dumps(record.dialect.render(record.request, record.result, self.engine.model_name))
+            parts = slices(scores, [len(prepared.pairs) for prepared in record.prepared])
+            record.results = [
+                self.engine.finish(prepared, [_logit(score) for score in part], timings)
+                for prepared, part in zip(record.prepared, parts, strict=True)
+            ]
+            identity = str(record.id) if record.id is not None else record.digest or exchange.request_id
+            told = Answer(self.engine.model_name, identity, _created(record))
+            return wire.dumps(record.dialect.render(record.request, record.results, told))
         except Exception as error:
-            record.error = as_rerank_error(error)
+            record.error, record.results = as_rerank_error(error), ()
             return None
+
+
+def _payload(record: Record, text: str, media: MediaType, path: str | None) -> object:
+    if media.is_csv:
+        return payload_of(text)
+    try:
+        return wire.loads(text)
+    except RerankError:
+        record.dialect = guess(text, path)
+        raise
+
+
+def _created(record: Record) -> int:
+    return 0 if record.digest else int(time.time())
 
 
 def _logit(score: Score) -> float:
@@ -144,4 +189,7 @@ def _logit(score: Score) -> float:
 
 def _id_of(payload: object) -> object:
     mark = payload.get("id") if isinstance(payload, dict) else None
+    for inner in ("rerank", "data"):  # where these dialects have it
+        if mark is None and isinstance(payload, dict) and isinstance(payload.get(inner), dict):
+            mark = payload[inner].get("id")
     return mark if isinstance(mark, (str, int, float)) and not isinstance(mark, bool) else None

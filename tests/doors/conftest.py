@@ -1,37 +1,40 @@
 """An engine without torch for the doors' tests, and a real bundle, unpacked."""
 
 import importlib.util
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
-from rerank_engine.errors import InvalidRequest, NotFinite
+from rerank_engine.errors import FieldError, InvalidRequest, NotFinite
 from rerank_engine.hosting import Hosting
+from rerank_engine.ranking import rank
 from rerank_engine.service import Service
 from rerank_engine.settings import Settings
-from rerank_engine.types import RankedDocument, RerankOptions, RerankResult, Timings, TokenPair, Usage
+from rerank_engine.types import Prepared, PreparedDocument, RerankOptions, RerankResult, Timings, TokenPair
 
 POISON = 0x2620  # ☠ in a document makes every batch that holds it fail
 
 
 @dataclass
 class FakeEngine:
-    """Tokens are characters, the logit of a pair is a tenth of its document's length. Records its forward passes."""
+    """Tokens are characters, the logit of a pair is a tenth of its length. Records its forward passes."""
 
     model_name: str = "fake/model"
 
     def __post_init__(self) -> None:
         self.passes: list[int] = []
 
-    def prepare(self, query: str, documents: Sequence[str], options: RerankOptions) -> SimpleNamespace:
+    def prepare(self, query: str, documents: Sequence[str], options: RerankOptions) -> Prepared:
         if query == "too long":
             raise InvalidRequest("The query has 9 tokens, 8 fit.")
+        if any(text == "too long" for text in documents):
+            wrong = FieldError(("documents", list(documents).index("too long")), "has 9 tokens, 8 fit", "value", 9)
+            raise InvalidRequest("A document has 9 tokens, 8 fit.", fields=(wrong,))
         pairs = [TokenPair([ord(sign) for sign in query + text], len(text), False) for text in documents]
-        return SimpleNamespace(pairs=pairs, options=options)
+        read = [PreparedDocument(range(at, at + 1), len(text), False) for at, text in enumerate(documents)]
+        return Prepared(pairs, read, options, len(query), False, 0.0)
 
     def forward(self, token_id_lists: Sequence[Sequence[int]], /) -> list[float]:
         self.passes.append(len(token_id_lists))
@@ -39,14 +42,8 @@ class FakeEngine:
             raise NotFinite("1 of the scores is NaN.")
         return [len(ids) / 10 for ids in token_id_lists]
 
-    def finish(self, prepared: SimpleNamespace, logits: Sequence[float], timings: Timings) -> RerankResult:
-        ranked = [
-            RankedDocument(index, logit, 1 / (1 + math.exp(-logit)), pair.document_tokens, pair.truncated)
-            for index, (pair, logit) in enumerate(zip(prepared.pairs, logits, strict=True))
-        ]
-        ranked.sort(key=lambda document: (-document.logit, document.index))
-        total = sum(len(pair.ids) for pair in prepared.pairs)
-        return RerankResult(tuple(ranked[: prepared.options.top_n]), Usage(0, total, total), timings=timings)
+    def finish(self, prepared: Prepared, logits: Sequence[float], timings: Timings) -> RerankResult:
+        return rank(prepared, logits, timings)
 
     def check_canary(self) -> float:
         return self.forward([[1]])[0]

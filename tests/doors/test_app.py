@@ -69,7 +69,7 @@ def test_ping_is_503_while_loading(make_app: Callable[..., App]) -> None:
     assert "5" == invocation.headers["retry-after"]
 
 
-@pytest.mark.parametrize("path", ["/invocations", "/v1/rerank", "/rerank"])
+@pytest.mark.parametrize("path", ["/invocations", "/v1/rerank", "/rerank", "/score", "/v1/score"])
 def test_reranks(make_app: Callable[..., App], path: str) -> None:
     """SageMaker's path and Jina's answer alike."""
     answer = ask(make_app(), "POST", path, content=GOOD, headers=JSON)
@@ -85,7 +85,7 @@ def test_headers_are_read_whatever_their_case(make_app: Callable[..., App]) -> N
     answer = ask(make_app(), "POST", "/invocations", content=GOOD + b"\n" + GOOD, headers=headers)
 
     assert "application/jsonlines" == answer.headers["content-type"]
-    assert "t=1" == answer.headers["x-amzn-sagemaker-custom-attributes"]
+    assert answer.headers["x-amzn-sagemaker-custom-attributes"].startswith("t=1;query_tokens=2;")
     assert 2 == len(answer.content.split(b"\n"))
 
 

@@ -37,7 +37,7 @@ def test_reads(header: str | None, expected: MediaType) -> None:
 @pytest.mark.parametrize(
     "header",
     [
-        "text/csv",
+        "text/tab-separated-values",
         "text/plain",
         "application/x-www-form-urlencoded",
         "multipart/form-data; boundary=x",
@@ -71,6 +71,9 @@ def test_refuses(header: str) -> None:
         ("application/json;q=0.1, application/x-ndjson;q=0.9", MediaType(), "application/x-ndjson"),
         ("*/*;q=0.1, application/json;q=0", MediaType(), "application/jsonlines"),
         ("application/json;q=banana, */*", MediaType(), "application/json"),
+        (None, MediaType("text/csv"), "application/jsonlines"),
+        ("application/json", MediaType("text/csv"), "application/jsonlines"),
+        ("application/x-ndjson", MediaType("text/csv"), "application/x-ndjson"),
         (None, LINES, "application/jsonlines"),
         ("*/*", LINES, "application/jsonlines"),
         ("application/json", LINES, "application/jsonlines"),

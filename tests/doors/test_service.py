@@ -42,7 +42,7 @@ def test_answers(make_service: MakeService, body: bytes | bytearray | str) -> No
         (b"\xff\xfe", "application/json", None, 400, "malformed_body"),
         (b"[" * 200_000, "application/json", None, 400, "malformed_body"),
         (b'{"query": NaN, "documents": []}', "application/json", None, 400, "malformed_body"),
-        (b"{}", "text/csv", None, 415, "unsupported_media_type"),
+        (b"{}", "application/xml", None, 415, "unsupported_media_type"),
         (b"{}", "application/json; charset=x-none", None, 415, "unsupported_media_type"),
         (GOOD.encode(), "application/json", "text/html", 406, "not_acceptable"),
         (b" " * 2000, "application/json", None, 413, "payload_too_large"),
@@ -120,7 +120,7 @@ def test_a_batch_job_survives_a_bad_record(make_service: MakeService) -> None:
 
 def test_a_batch_job_with_a_wrong_content_type_fails(make_service: MakeService) -> None:
     """A fault of the whole job is not hidden record by record."""
-    reply = make_service(batch=True).handle(GOOD, "text/csv")
+    reply = make_service(batch=True).handle(GOOD, "application/xml")
 
     assert 415 == reply.status
 
@@ -136,24 +136,33 @@ def test_an_answer_too_large_names_the_remedy(make_service: MakeService) -> None
     assert '"return_documents": false' in json.loads(realtime.body)["detail"]["message"]
 
 
+USAGE = "query_tokens=1;document_tokens=4;total_tokens=6;pairs=2;queue_ms=0.0;"
+
+
 @pytest.mark.parametrize(
-    ("attributes", "echoed"),
+    ("attributes", "answered", "refused"),
     [
-        (None, {}),
-        ("", {}),
-        ("trace=1", {"X-Amzn-SageMaker-Custom-Attributes": "trace=1"}),
-        ("a\r\nSet-Cookie: b", {"X-Amzn-SageMaker-Custom-Attributes": "aSet-Cookie: b"}),
-        ("grün", {"X-Amzn-SageMaker-Custom-Attributes": "grn"}),
-        ("x" * 2000, {"X-Amzn-SageMaker-Custom-Attributes": "x" * 1024}),
+        (None, USAGE, ""),
+        ("", USAGE, ""),
+        ("trace=1", f"trace=1;{USAGE}", "trace=1"),
+        ("a\r\nSet-Cookie: b", f"aSet-Cookie: b;{USAGE}", "aSet-Cookie: b"),
+        ("grün;", f"grn;{USAGE}", "grn;"),
+        ("x" * 2000, "x" * 1024, "x" * 1024),
     ],
 )
-def test_custom_attributes_come_back(make_service: MakeService, attributes: str | None, echoed: dict[str, str]) -> None:
-    """The caller's attributes come back, errors included, within what SageMaker lets out."""
+def test_custom_attributes_come_back_with_usage(
+    make_service: MakeService, attributes: str | None, answered: str, refused: str
+) -> None:
+    """The caller's attributes come first, tokens and times after them, within what SageMaker lets out."""
     service = make_service()
 
-    replies = [service.handle(body, "application/json", None, attributes) for body in (GOOD, "{")]
+    good, bad = (service.handle(body, "application/json", None, attributes) for body in (GOOD, "{"))
 
-    assert [echoed, echoed] == [dict(reply.headers) for reply in replies]
+    told = good.headers["X-Amzn-SageMaker-Custom-Attributes"]
+    assert told.startswith(answered)
+    assert told.isascii()
+    assert len(told) <= 1024
+    assert refused == bad.headers.get("X-Amzn-SageMaker-Custom-Attributes", "")
 
 
 def test_payload_limit_of_a_batch_job(engine: Engine) -> None:

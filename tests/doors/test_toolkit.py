@@ -140,7 +140,7 @@ def test_content_types(invoke: Invoke, content_type: str, accept: str | None, la
     [
         (b"{", {"Content_Type": "application/json"}, 400, "Bad Request", "malformed_body"),
         (b"", {"Content_Type": "application/json; charset=utf-8"}, 400, "Bad Request", "malformed_body"),
-        (b"{}", {"Content_Type": "text/csv"}, 415, "Unsupported Media Type", "unsupported_media_type"),
+        (b"{}", {"Content_Type": "text/html"}, 415, "Unsupported Media Type", "unsupported_media_type"),
         (b"{}", {"Content_Type": "application/x-npy"}, 415, "Unsupported Media Type", "unsupported_media_type"),
         (b"{}", {"Content_Type": "application/json", "Accept": "text/csv"}, 406, "Not Acceptable", "not_acceptable"),
         (b" " * 6_291_457, {"Content_Type": "application/jsonl"}, 413, None, "payload_too_large"),
@@ -169,7 +169,8 @@ def test_custom_attributes_come_back(invoke: Invoke, name: str, body: bytes) -> 
     """The caller's attributes come back whatever the spelling of their name, with errors as well."""
     sent = invoke(body, **{"Content_Type": "application/json", name: "trace=7"})
 
-    assert {ATTRIBUTES: "trace=7", "content-type": "application/json"} == sent.headers
+    told = sent.headers.pop(ATTRIBUTES)
+    assert ("trace=7", {"content-type": "application/json"}) == (told.split(";")[0], sent.headers)
 
 
 def test_json_lines(invoke: Invoke) -> None:

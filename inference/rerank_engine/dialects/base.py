@@ -1,32 +1,83 @@
 """What a dialect is: one wire format, from the caller's JSON to the engine's values and back.
 
-A dialect is recognised by the shape of the payload, never by a path or a header: SageMaker offers one path and strips
-headers. Once recognised it answers errors in its own shape, too, those of its own parsing included.
+A dialect is recognised by the shape of the payload (see `recognition`). Once recognised it answers errors in its own
+shape, too, those of its own parsing included.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from rerank_engine.errors import RerankError
+from rerank_engine.errors import FieldError, InvalidRequest, RerankError
 from rerank_engine.types import RerankOptions, RerankResult
+
+Path = tuple[str | int, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class RerankRequest:
-    """One rerank call as the engine takes it.
+class Ranking:
+    """One query and the documents to rank by it.
 
     Attributes:
         query: the query's text.
         documents: the documents' texts, in the caller's order.
         options: what the engine is asked for.
-        extras: what only the dialect's own `render` needs: documents as they came, flags about the answer's shape.
+        at: where in the payload the options stand.
+        query_at: where the query stands; None: under "query" there.
+        documents_at: where the list of documents stands; None: under "documents" there.
+        each_at: where each document stands, for payloads that have no such list.
     """
 
     query: str
     documents: tuple[str, ...]
     options: RerankOptions = field(default_factory=RerankOptions)
+    at: Path = ()
+    query_at: Path | None = None
+    documents_at: Path | None = None
+    each_at: tuple[Path, ...] = ()
+
+    def located(self, error: InvalidRequest) -> InvalidRequest:
+        """The engine's error about this ranking, with the caller's own names of the fields."""
+        faults = [FieldError(self._path(fault.field), fault.message, fault.type, fault.input) for fault in error.fields]
+        return invalid(faults, tip=error.tip) if faults else error
+
+    def _path(self, path: Path) -> Path:
+        if path[:1] == ("query",):
+            return ((*self.at, "query") if self.query_at is None else self.query_at) + path[1:]
+        if path[:1] == ("documents",):
+            if self.each_at and len(path) > 1 and isinstance(path[1], int):
+                return self.each_at[path[1]] + path[2:]
+            return ((*self.at, "documents") if self.documents_at is None else self.documents_at) + path[1:]
+        return self.at + path
+
+
+@dataclass(frozen=True, slots=True)
+class RerankRequest:
+    """One call as the engine takes it.
+
+    Attributes:
+        rankings: mostly one; formats of pairs, and calls with several queries, have more.
+        extras: what only the dialect's own `render` needs: documents as they came, flags about the answer's shape.
+    """
+
+    rankings: tuple[Ranking, ...]
     extras: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What an answer says beside its scores.
+
+    Attributes:
+        model: the model's name.
+        id: the answer's id, for dialects that have one; in JSON Lines and batch jobs the record's own, or its number:
+            a job that runs twice writes the same bytes.
+        created: seconds since the epoch; 0 in JSON Lines and batch jobs.
+    """
+
+    model: str
+    id: str
+    created: int = 0
 
 
 class Dialect(Protocol):
@@ -40,18 +91,47 @@ class Dialect(Protocol):
     def example(self) -> str:
         """The smallest request, as one line of JSON: shown to a caller whose request no dialect knows."""
 
-    def matches(self, payload: object) -> bool:
-        """Whether a payload has this dialect's shape. Cheap, and true for faulty requests that were meant so."""
-
-    def parse(self, payload: object) -> RerankRequest:
+    def parse(self, payload: Mapping[str, object]) -> RerankRequest:
         """The request in a payload.
 
         Raises:
             InvalidRequest: fields are missing, of a wrong type, out of bounds or unknown; all of them are listed.
         """
 
-    def render(self, request: RerankRequest, result: RerankResult, model_name: str) -> object:
-        """The JSON value of an answer."""
+    def render(self, request: RerankRequest, results: Sequence[RerankResult], answer: Answer) -> object:
+        """The JSON value of an answer; `results` has one for each of the request's rankings."""
 
     def render_error(self, error: RerankError, request_id: str) -> object:
-        """The JSON value of an error; must not fail, whatever the error."""
+        """The JSON value of an error, an object; must not fail, whatever the error."""
+
+
+def said(error: RerankError) -> str:
+    """The error's message and its tip in one breath."""
+    return f"{error.message} {error.tip}" if error.tip else error.message
+
+
+def invalid(faults: Sequence[FieldError], *, tip: str | None = None) -> InvalidRequest:
+    """The error that lists these faults."""
+    listed = "; ".join(f"{shown_path(fault.field)} {fault.message}" for fault in faults[:_MOST_LISTED])
+    more = f"; and {len(faults) - _MOST_LISTED} more" if len(faults) > _MOST_LISTED else ""
+    return InvalidRequest(f"{listed}{more}".rstrip(".") + ".", fields=tuple(faults), tip=tip)
+
+
+def shown_path(path: Path) -> str:
+    """'documents.3.text', as error messages name a field."""
+    return f"'{'.'.join(map(str, path))}'" if path else "the body"
+
+
+def warnings_of(results: Sequence[RerankResult]) -> list[str]:
+    """What was cut, in words; empty when nothing was."""
+    warnings = []
+    if any(result.query_truncated for result in results):
+        warnings.append("The query was cut to fit the model's window.")
+    for result in results:
+        if cut := result.truncated_documents:
+            listed = ", ".join(map(str, cut[:_MOST_LISTED])) + (", …" if len(cut) > _MOST_LISTED else "")
+            warnings.append(f"{len(cut)} of the documents were cut to fit: {listed}.")
+    return warnings
+
+
+_MOST_LISTED = 20

@@ -1,21 +1,17 @@
 """The dialect of Jina's /v1/rerank, by its exact JSON."""
 
+from collections.abc import Callable
+
 import pytest
 
-from rerank_engine.dialects import DIALECTS, recognise
+from rerank_engine.dialects import Answer
 from rerank_engine.dialects.jina import Jina
 from rerank_engine.errors import InvalidRequest, NotFinite, NotReady, OutOfMemory, PayloadTooLarge, RerankError
-from rerank_engine.types import RankedDocument, RerankOptions, RerankResult, Usage
+from rerank_engine.types import RerankOptions, RerankResult
 
 REQUEST_ID = "0" * 32
 JINA = Jina()
-
-
-def ranked(*, cut: tuple[int, ...] = (), query_cut: bool = False) -> RerankResult:
-    """Two documents, the second one better."""
-    best = RankedDocument(1, 2.0, 0.8807970779778823, 3, 1 in cut)
-    other = RankedDocument(0, -1.2, 0.23147521650098238, 4, 0 in cut)
-    return RerankResult((best, other), Usage(4, 7, 29), query_cut, cut)
+Ranked = Callable[..., RerankResult]
 
 
 @pytest.mark.parametrize(
@@ -40,7 +36,8 @@ def test_parses(payload: object, query: str, documents: tuple[str, ...], options
     """Strings and {"text": …}, aliases, null for "not set", and texts of any characters are taken."""
     request = JINA.parse(payload)
 
-    assert (query, documents, options) == (request.query, request.documents, request.options)
+    (ranking,) = request.rankings
+    assert (query, documents, options) == (ranking.query, ranking.documents, ranking.options)
 
 
 @pytest.mark.parametrize(
@@ -74,6 +71,7 @@ def test_parses(payload: object, query: str, documents: tuple[str, ...], options
         ({"query": "q", "documents": ["a"], "model": 7}, [("model",)]),
         ({"query": "q", "documents": ["a"], "id": []}, [("id",)]),
         ({"query": "q", "documents": ["a"], "topn": 3, "x": 1}, [("topn",), ("x",)]),
+        ({"query": "q", "documents": ["a"], "score_threshold": 0.5}, [("score_threshold",)]),
         ({"query": 1, "documents": 2, "top_n": 0}, [("query",), ("documents",), ("top_n",)]),
     ],
 )
@@ -85,11 +83,11 @@ def test_names_every_wrong_field(payload: object, fields: list[tuple[str | int, 
     assert fields == [fault.field for fault in caught.value.fields]
 
 
-def test_answers_with_documents_as_they_came() -> None:
+def test_answers_with_documents_as_they_came(ranked: Ranked) -> None:
     """`document` echoes the caller's own type, scores have 8 decimals, and usage names total and prompt tokens."""
     request = JINA.parse({"query": "q", "documents": ["a", {"text": "b", "page": 7}]})
 
-    actual = JINA.render(request, ranked(), "jinaai/jina-reranker-v1-tiny-en")
+    actual = JINA.render(request, [ranked()], Answer("jinaai/jina-reranker-v1-tiny-en", "x"))
 
     expected = {
         "model": "jinaai/jina-reranker-v1-tiny-en",
@@ -103,30 +101,30 @@ def test_answers_with_documents_as_they_came() -> None:
     assert expected == actual
 
 
-def test_leaves_documents_out_when_asked() -> None:
+def test_leaves_documents_out_when_asked(ranked: Ranked, answer: Answer) -> None:
     """With `return_documents: false` there is no `document` at all, not a null."""
     request = JINA.parse({"query": "q", "documents": ["a", "b"], "return_documents": False})
 
-    actual = JINA.render(request, ranked(), "m")
+    actual = JINA.render(request, [ranked()], answer)
 
     assert [{"index", "relevance_score"}] * 2 == [set(entry) for entry in actual["results"]]
 
 
-def test_says_what_was_cut() -> None:
+def test_says_what_was_cut(ranked: Ranked, answer: Answer) -> None:
     """Truncation is reported, by document."""
     request = JINA.parse({"query": "q", "documents": ["a", "b"]})
 
-    actual = JINA.render(request, ranked(cut=(0, 1), query_cut=True), "m")
+    actual = JINA.render(request, [ranked(cut=(0, 1), query_cut=True)], answer)
 
     expected = ["The query was cut to fit the model's window.", "2 of the documents were cut to fit: 0, 1."]
     assert expected == actual["warnings"]
 
 
-def test_gives_the_id_back() -> None:
+def test_gives_the_id_back(ranked: Ranked, answer: Answer) -> None:
     """An `id` comes back with the answer, so that a batch can be joined."""
     request = JINA.parse({"id": "q-17", "query": "q", "documents": ["a", "b"]})
 
-    assert JINA.render(request, ranked(), "m")["id"] == "q-17"
+    assert JINA.render(request, [ranked()], answer)["id"] == "q-17"
 
 
 @pytest.mark.parametrize(
@@ -161,13 +159,3 @@ def test_validation_error_body() -> None:
         "errors": [{"field": "body -> documents -> 1", "message": message, "type": "type", "input": 5}],
     }
     assert expected == actual
-
-
-@pytest.mark.parametrize("payload", [{}, [], None, "text", 5, {"text_pairs": []}, [{"query": "q"}]])
-def test_unknown_shapes_get_examples(payload: object) -> None:
-    """A payload that no dialect knows is answered with a request of each that would be."""
-    with pytest.raises(InvalidRequest) as caught:
-        recognise(payload)
-
-    for dialect in DIALECTS:
-        assert dialect.example in (caught.value.tip or "")
