@@ -1,4 +1,4 @@
-"""Our server as an ASGI application: SageMaker's paths, and Jina's.
+"""Our server as an ASGI application: SageMaker's paths, and those of the rerank APIs that it speaks.
 
 The event loop moves bytes: JSON and tokens are worked on in a small pool of threads and the model on its own, so that
 /ping answers in time whatever is being computed. Only what takes a millisecond or two is done in place.
@@ -12,8 +12,10 @@ from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
+from rerank_engine.attributes import CUSTOM_ATTRIBUTES, echoable
+from rerank_engine.dialects import expected_at
 from rerank_engine.errors import DeadlineExceeded, Overloaded
-from rerank_engine.exchange import CUSTOM_ATTRIBUTES, Exchange, HttpReply, echoable, new_request_id
+from rerank_engine.exchange import Exchange, HttpReply, new_request_id
 from rerank_engine.metrics import CONTENT_TYPE
 from rerank_engine.scheduler import Job, Scheduler
 from rerank_engine.scoring import Outcome, as_rerank_error
@@ -123,7 +125,11 @@ class App:
     def _open(self, service: Service, scheduler: Scheduler, call: Call, body: bytes) -> tuple[Exchange, Job | None]:
         headers = call.headers
         exchange = service.open(
-            body, headers.get("content-type"), headers.get("accept"), headers.get(CUSTOM_ATTRIBUTES.lower())
+            body,
+            headers.get("content-type"),
+            headers.get("accept"),
+            headers.get(CUSTOM_ATTRIBUTES.lower()),
+            call.path,
         )
         if exchange.failure is not None or not exchange.pairs:
             return exchange, None
@@ -155,7 +161,8 @@ async def _outcome(job: Job, call: Call) -> Outcome:
 
 
 def _exchange(call: Call) -> Exchange:
-    return Exchange(new_request_id(), attributes=echoable(call.headers.get(CUSTOM_ATTRIBUTES.lower())))
+    attributes = echoable(call.headers.get(CUSTOM_ATTRIBUTES.lower()))
+    return Exchange(new_request_id(), attributes=attributes, fallback=expected_at(call.path))
 
 
 def _refusal(call: Call, error: NotFound | MethodNotAllowed) -> HttpReply:
@@ -165,8 +172,7 @@ def _refusal(call: Call, error: NotFound | MethodNotAllowed) -> HttpReply:
 ROUTES: dict[str, dict[str, Route]] = {
     "/ping": {"GET": App.ping},
     "/invocations": {"POST": App.rerank},
-    "/v1/rerank": {"POST": App.rerank},
-    "/rerank": {"POST": App.rerank},
+    **{path: {"POST": App.rerank} for path in ("/v1/rerank", "/v2/rerank", "/rerank", "/score", "/v1/score")},
     "/execution-parameters": {"GET": App.execution_parameters},
     "/metrics": {"GET": App.metrics},
 }
