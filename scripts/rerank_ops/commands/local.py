@@ -107,14 +107,14 @@ def _logs(args: argparse.Namespace, home: Any) -> int:
     from rerank_ops.local import lifecycle
 
     paths = lifecycle.log_files(home, args.name)
+    added = lifecycle.follow(paths, threading.Event()) if args.follow else ()
     for path in paths:
         if len(paths) > 1:
             console.talk(f"==> {path} <==")
         for line in lifecycle.tail(path, args.lines):
             print(line)
-    if args.follow:
-        for line in lifecycle.follow(paths, threading.Event()):
-            print(line, flush=True)
+    for line in added:
+        print(line, flush=True)
     return 0
 
 

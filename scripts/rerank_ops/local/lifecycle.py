@@ -86,8 +86,18 @@ def log_files(home: Home, name: str | None) -> list[Path]:
 
 
 def follow(paths: list[Path], stop: threading.Event) -> Iterator[str]:
-    """Lines as they are appended to files, until `stop` is set."""
-    positions = {path: path.stat().st_size for path in paths}
+    """Lines as they are appended to files from this call on, until `stop` is set."""
+    return _follow({path: path.stat().st_size for path in paths}, stop)
+
+
+def tail(path: Path, lines: int) -> list[str]:
+    """The last lines of a file; none when it does not exist."""
+    if not path.is_file():
+        return []
+    return path.read_text(errors="replace").splitlines()[-lines:]
+
+
+def _follow(positions: dict[Path, int], stop: threading.Event) -> Iterator[str]:
     while not stop.wait(0.2):
         for path, position in positions.items():
             size = path.stat().st_size
@@ -98,13 +108,6 @@ def follow(paths: list[Path], stop: threading.Event) -> Iterator[str]:
                 whole = fresh[: fresh.rfind(b"\n") + 1]
                 positions[path] = position + len(whole)
                 yield from whole.decode(errors="replace").splitlines()
-
-
-def tail(path: Path, lines: int) -> list[str]:
-    """The last lines of a file; none when it does not exist."""
-    if not path.is_file():
-        return []
-    return path.read_text(errors="replace").splitlines()[-lines:]
 
 
 def _newest(folder: Path) -> list[Path]:
