@@ -37,7 +37,7 @@ def print_table(
     console.table(
         ["model", title(main), "95 %", f"to {baseline.name}", "95 %", "p", *map(title, measures[1:]), "ms"],
         rows,
-        title=f"{collection}: {queries} queries, first {top} candidates, {chunking} (ms: median per query; *: p < {SIGNIFICANT})",
+        title=f"{collection}: {queries} queries, first {top}, {chunking} (ms per query; *: p < {SIGNIFICANT})",
     )
 
 
@@ -49,7 +49,11 @@ def print_differences(results: "Sequence[Result]", measure: str, count: int) -> 
         shown = [*changes[: -count - 1 : -1], *reversed(changes[:count])]
         console.table(
             ["query", results[0].name, result.name, "difference"],
-            [[query, baseline[query], result.values[measure][query], f"{change:+.4f}"] for change, query in shown if change],
+            [
+                [query, baseline[query], result.values[measure][query], f"{change:+.4f}"]
+                for change, query in shown
+                if change
+            ],
             title=f"{result.name}: queries won and lost most, {measure}",
         )
 
@@ -76,7 +80,9 @@ def as_json(
     """Everything, the values of every query included."""
     from rerank_training.reported import REPORTED
 
-    collections = {name: [_result(result, results[0], measures) for result in results] for name, results in found.items()}
+    collections = {
+        name: [_result(result, results[0], measures) for result in results] for name, results in found.items()
+    }
     answer: dict[str, Any] = {"top": top, "chunking": asdict(chunking), "collections": collections}
     return answer | ({"reported": [asdict(row) for row in REPORTED]} if reported else {})
 

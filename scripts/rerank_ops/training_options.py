@@ -14,32 +14,79 @@ if TYPE_CHECKING:
 
 def loop_flags(parser: argparse.ArgumentParser, *, steps: int, learning_rate: float, embedding_rate: float) -> None:
     """Adds the flags of data, loop and machine, with a command's own defaults."""
-    parser.add_argument("--output", type=Path, required=True, metavar="FOLDER", help="the checkpoint; `rerank package` takes it")
+    parser.add_argument(
+        "--output", type=Path, required=True, metavar="FOLDER", help="the checkpoint; `rerank package` takes it"
+    )
     data = parser.add_argument_group("data")
-    data.add_argument("--exclude", type=Path, action="append", default=[], metavar="FOLDER", help="never train on the queries and documents of this BEIR folder; may be repeated")
-    data.add_argument("--sample", type=int, default=0, metavar="N", help="at most N examples of each file (default: all)")
+    data.add_argument(
+        "--exclude",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FOLDER",
+        help="never train on the queries and documents of this BEIR folder; may be repeated",
+    )
+    data.add_argument(
+        "--sample", type=int, default=0, metavar="N", help="at most N examples of each file (default: all)"
+    )
     data.add_argument("--hard", type=int, default=30, metavar="N", help="BM25 negatives mined per query (default: 30)")
-    data.add_argument("--watch", type=int, default=80, metavar="N", help="queries of each file held out to watch nDCG@10 (default: 80)")
-    data.add_argument("--work", type=Path, metavar="FOLDER", help="prepared data and state of the run (default: OUTPUT.work)")
+    data.add_argument(
+        "--watch",
+        type=int,
+        default=80,
+        metavar="N",
+        help="queries of each file held out to watch nDCG@10 (default: 80)",
+    )
+    data.add_argument(
+        "--work", type=Path, metavar="FOLDER", help="prepared data and state of the run (default: OUTPUT.work)"
+    )
     loop = parser.add_argument_group("loop")
     loop.add_argument("--steps", type=int, default=steps, help=f"default: {steps}")
     loop.add_argument("--batch", type=int, default=16, help="queries per step (default: 16)")
     loop.add_argument("--list-size", type=int, default=8, metavar="N", help="passages per query (default: 8)")
-    loop.add_argument("--lists-per-pass", type=int, default=4, metavar="N", help="queries of one forward pass; gradients are accumulated (default: 4)")
-    loop.add_argument("--learning-rate", type=float, default=learning_rate, metavar="R", help=f"default: {learning_rate:g}")
-    loop.add_argument("--embedding-rate", type=float, default=embedding_rate, metavar="F", help=f"factor for word embeddings (default: {embedding_rate:g})")
+    loop.add_argument(
+        "--lists-per-pass",
+        type=int,
+        default=4,
+        metavar="N",
+        help="queries of one forward pass; gradients are accumulated (default: 4)",
+    )
+    loop.add_argument(
+        "--learning-rate", type=float, default=learning_rate, metavar="R", help=f"default: {learning_rate:g}"
+    )
+    loop.add_argument(
+        "--embedding-rate",
+        type=float,
+        default=embedding_rate,
+        metavar="F",
+        help=f"factor for word embeddings (default: {embedding_rate:g})",
+    )
     loop.add_argument("--warmup", type=int, default=50, metavar="STEPS", help="default: 50")
     loop.add_argument("--temperature", type=float, default=1.0, help="of the teacher's scores (default: 1)")
-    loop.add_argument("--evaluate-every", type=int, default=100, metavar="STEPS", help="and save the state (default: 100)")
-    loop.add_argument("--patience", type=int, default=0, metavar="N", help="stop after N evaluations without a better nDCG (default: never)")
+    loop.add_argument(
+        "--evaluate-every", type=int, default=100, metavar="STEPS", help="and save the state (default: 100)"
+    )
+    loop.add_argument(
+        "--patience",
+        type=int,
+        default=0,
+        metavar="N",
+        help="stop after N evaluations without a better nDCG (default: never)",
+    )
     loop.add_argument("--seed", type=int, default=0)
     loop.add_argument("--stop-after", type=int, metavar="STEPS", help="end this sitting then; the same command goes on")
     machine = parser.add_argument_group("machine")
     machine.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
-    machine.add_argument("--precision", default="fp32", choices=("fp32", "bf16"), help="of matrix products (default: fp32)")
-    machine.add_argument("--workers", type=int, default=1, metavar="N", help="processes on this CPU that share each step (default: 1)")
+    machine.add_argument(
+        "--precision", default="fp32", choices=("fp32", "bf16"), help="of matrix products (default: fp32)"
+    )
+    machine.add_argument(
+        "--workers", type=int, default=1, metavar="N", help="processes on this CPU that share each step (default: 1)"
+    )
     machine.add_argument("--threads", type=int, default=0, metavar="N", help="CPU threads of each (default: PyTorch's)")
-    machine.add_argument("--store", default="fp16", choices=("fp16", "bf16", "fp32"), help="weights of the checkpoint (default: fp16)")
+    machine.add_argument(
+        "--store", default="fp16", choices=("fp16", "bf16", "fp32"), help="weights of the checkpoint (default: fp16)"
+    )
     parser.add_argument("--plot", type=Path, metavar="FILE", help="write the training curve (.svg or .png)")
     console.json_option(parser)
 

@@ -4,13 +4,43 @@ import json
 from pathlib import Path
 
 import pytest
+from safetensors.torch import load_file
+
 from rerank_bundle.demo import make_demo_checkpoint
 from rerank_engine.engine import Reranker
 from rerank_ops.cli import main
-from safetensors.torch import load_file
 
-SHAPE = ["--layers", "2", "--width", "48", "--feed-forward", "48", "--vocabulary", "400", "--watch", "20", "--store", "fp32", "--as-is"]
-FAST = ["--batch", "8", "--list-size", "6", "--hard", "12", "--learning-rate", "3e-3", "--warmup", "5", "--threads", "1", "--device", "cpu"]
+SHAPE = [
+    "--layers",
+    "2",
+    "--width",
+    "48",
+    "--feed-forward",
+    "48",
+    "--vocabulary",
+    "400",
+    "--watch",
+    "20",
+    "--store",
+    "fp32",
+    "--as-is",
+]
+FAST = [
+    "--batch",
+    "8",
+    "--list-size",
+    "6",
+    "--hard",
+    "12",
+    "--learning-rate",
+    "3e-3",
+    "--warmup",
+    "5",
+    "--threads",
+    "1",
+    "--device",
+    "cpu",
+]
 
 
 def distill(pairs: Path, output: Path, *more: str) -> int:
@@ -19,7 +49,19 @@ def distill(pairs: Path, output: Path, *more: str) -> int:
 
 def test_a_student_learns_from_bm25(pairs_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The loss falls and the nDCG of queries it never saw rises above its start; the checkpoint loads and ranks."""
-    code = distill(pairs_file, tmp_path / "student", "--teacher", "bm25", "--steps", "60", "--evaluate-every", "20", "--json", "--plot", str(tmp_path / "curve.svg"))
+    code = distill(
+        pairs_file,
+        tmp_path / "student",
+        "--teacher",
+        "bm25",
+        "--steps",
+        "60",
+        "--evaluate-every",
+        "20",
+        "--json",
+        "--plot",
+        str(tmp_path / "curve.svg"),
+    )
 
     assert code == 0
     report = json.loads(capsys.readouterr().out)
@@ -34,7 +76,19 @@ def test_a_larger_cross_encoder_teaches(pairs_file: Path, tmp_path: Path, capsys
     """A teacher with random weights is imitated: the student's distance from it falls."""
     teacher = make_demo_checkpoint(tmp_path / "teacher", hidden=48, layers=3, ffn=48)
 
-    code = distill(pairs_file, tmp_path / "student", "--teacher", str(teacher), "--bm25-weight", "0", "--steps", "40", "--evaluate-every", "10", "--json")
+    code = distill(
+        pairs_file,
+        tmp_path / "student",
+        "--teacher",
+        str(teacher),
+        "--bm25-weight",
+        "0",
+        "--steps",
+        "40",
+        "--evaluate-every",
+        "10",
+        "--json",
+    )
 
     assert code == 0
     history = json.loads(capsys.readouterr().out)["history"]
@@ -57,7 +111,9 @@ def test_a_stopped_run_ends_as_if_it_had_not_stopped(pairs_file: Path, tmp_path:
     assert (tmp_path / "one/model.safetensors").read_bytes() == (tmp_path / "two/model.safetensors").read_bytes()
 
 
-def test_a_state_of_another_run_is_refused(pairs_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_state_of_another_run_is_refused(
+    pairs_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Other options in the same folder end in an ERROR that says so, not in a mixture."""
     assert distill(pairs_file, tmp_path / "s", "--teacher", "bm25", "--steps", "2") == 0
 
@@ -69,7 +125,19 @@ def test_a_state_of_another_run_is_refused(pairs_file: Path, tmp_path: Path, cap
 
 def test_two_workers_share_a_step(pairs_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Two processes train one model: it learns, and the checkpoint is written once."""
-    code = distill(pairs_file, tmp_path / "s", "--teacher", "bm25", "--steps", "6", "--evaluate-every", "3", "--workers", "2", "--json")
+    code = distill(
+        pairs_file,
+        tmp_path / "s",
+        "--teacher",
+        "bm25",
+        "--steps",
+        "6",
+        "--evaluate-every",
+        "3",
+        "--workers",
+        "2",
+        "--json",
+    )
 
     assert code == 0
     assert json.loads(capsys.readouterr().out)["steps"] == 6
@@ -81,7 +149,25 @@ def test_finetuning_starts_from_a_checkpoint_of_the_published_form(
     """pad_token_id 0 is the id of <s>: the result still has it, ranks better than before, and keeps the tokenizer."""
     start = make_demo_checkpoint(tmp_path / "start", hidden=48, layers=2, ffn=48)
 
-    code = main(["finetune", str(start), str(pairs_file), "--output", str(tmp_path / "tuned"), "--steps", "30", "--evaluate-every", "10", "--watch", "20", "--store", "fp32", "--json", *FAST])
+    code = main(
+        [
+            "finetune",
+            str(start),
+            str(pairs_file),
+            "--output",
+            str(tmp_path / "tuned"),
+            "--steps",
+            "30",
+            "--evaluate-every",
+            "10",
+            "--watch",
+            "20",
+            "--store",
+            "fp32",
+            "--json",
+            *FAST,
+        ]
+    )
 
     assert code == 0
     report = json.loads(capsys.readouterr().out)
@@ -95,7 +181,20 @@ def test_layers_are_dropped_from_a_teacher(pairs_file: Path, tmp_path: Path) -> 
     """--keep-layers 0,2 starts from those two layers of three, renumbered."""
     start = make_demo_checkpoint(tmp_path / "start", hidden=48, layers=3, ffn=48)
 
-    code = distill(pairs_file, tmp_path / "s", "--teacher", "bm25", "--from", str(start), "--keep-layers", "0,2", "--steps", "1", "--learning-rate", "1e-12")
+    code = distill(
+        pairs_file,
+        tmp_path / "s",
+        "--teacher",
+        "bm25",
+        "--from",
+        str(start),
+        "--keep-layers",
+        "0,2",
+        "--steps",
+        "1",
+        "--learning-rate",
+        "1e-12",
+    )
 
     assert code == 0
     before, after = load_file(start / "model.safetensors"), load_file(tmp_path / "s/model.safetensors")

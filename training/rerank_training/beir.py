@@ -85,7 +85,9 @@ def read_qrels(path: Path) -> dict[str, dict[str, int]]:
             query, document, grade = line.split("\t")
             found.setdefault(query, {})[document] = int(grade)
         except ValueError:
-            raise DataError(f"{path}:{number} is {line!r}. Must be query-id, corpus-id, score, separated by tabs.") from None
+            raise DataError(
+                f"{path}:{number} is {line!r}. Must be query-id, corpus-id, score, separated by tabs."
+            ) from None
     return found
 
 

@@ -1,7 +1,7 @@
 """A bi-encoder teacher: BERT with mean pooling, as sentence-transformers stores it, in plain PyTorch.
 
-Reads a folder of the all-MiniLM-L6-v2 kind (config.json, model.safetensors, tokenizer.json; 1_Pooling says mean). The score of
-a pair is the cosine of its two embeddings (https://arxiv.org/abs/1908.10084). Inference only.
+Reads a folder of the all-MiniLM-L6-v2 kind (config.json, model.safetensors, tokenizer.json; 1_Pooling says mean). The
+score of a pair is the cosine of its two embeddings (https://arxiv.org/abs/1908.10084). Inference only.
 """
 
 import json
@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional as F  # noqa: N812 - its usual name
 
 from rerank_training.errors import MissingPackage, ScorerError
 
@@ -58,9 +58,16 @@ class BiEncoder:
             self.tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
         except (OSError, ValueError) as error:
             raise ScorerError(f"{folder} is not a bi-encoder's folder: {error}.") from error
-        if self.config.get("model_type") != "bert" or self.config.get("position_embedding_type", "absolute") != "absolute":
-            raise ScorerError(f"{folder}: model_type {self.config.get('model_type')!r}. Only BERT bi-encoders are read.")
-        self.weights = {name.removeprefix("bert."): tensor.float() for name, tensor in weights.items() if "position_ids" not in name}
+        if (
+            self.config.get("model_type") != "bert"
+            or self.config.get("position_embedding_type", "absolute") != "absolute"
+        ):
+            raise ScorerError(
+                f"{folder}: model_type {self.config.get('model_type')!r}. Only BERT bi-encoders are read."
+            )
+        self.weights = {
+            name.removeprefix("bert."): tensor.float() for name, tensor in weights.items() if "position_ids" not in name
+        }
         self.tokenizer.no_padding()
         self.tokenizer.enable_truncation(max_length)
         self.bf16, self.device = bf16, device
@@ -108,7 +115,7 @@ class BiEncoder:
         for n in range(self.config["num_hidden_layers"]):
             layer = f"encoder.layer.{n}"
             q, k, v = (
-                self._linear(hidden, f"{layer}.attention.self.{part}").unflatten(-1, (heads, -1)).transpose(1, 2)
+                self._linear(hidden, f"{layer}.attention.self.{part}").view(*ids.shape, heads, -1).transpose(1, 2)
                 for part in ("query", "key", "value")
             )  # (B, H, L, d)
             context = F.scaled_dot_product_attention(q, k, v, attn_mask=mask).transpose(1, 2).flatten(2)  # (B, L, W)

@@ -35,5 +35,5 @@ def passages(document: Document, chunking: Chunking) -> list[str]:
     if not chunking.words or len(words) <= chunking.words:
         return [head + document.text]
     step = max(1, chunking.words - chunking.overlap)
-    starts = list(range(0, len(words) - chunking.words, step)) + [len(words) - chunking.words]
+    starts = [*range(0, len(words) - chunking.words, step), len(words) - chunking.words]
     return [head + " ".join(words[start : start + chunking.words]) for start in starts]

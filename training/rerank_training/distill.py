@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
+
 from rerank_engine.models import recognise
 from rerank_engine.models.base import CrossEncoder
-
 from rerank_training.errors import RunError
 from rerank_training.export import student_config, write_checkpoint
 from rerank_training.initial import initialise
@@ -100,7 +100,9 @@ def run(options: RunOptions, *, stage: Stage, watch: Watch) -> Progress:
         )
 
         def export(trained: torch.nn.Module, progress: Progress) -> None:
-            write_checkpoint(options.output, trained.state_dict(), config, prepared.tokenizer_file, dtype=options.student.dtype)
+            write_checkpoint(
+                options.output, trained.state_dict(), config, prepared.tokenizer_file, dtype=options.student.dtype
+            )
 
         fingerprint = fingerprint_of(prepared.fingerprint, str(options.student), _fixed(options.loop), world())
         progress = train(
@@ -221,5 +223,7 @@ def free_port() -> int:
 
 
 def _fixed(options: LoopOptions) -> str:
-    """What must not change when a run is resumed; the number of steps and the patience may (the schedule moves with them)."""
+    """What must not change when a run is resumed; the number of steps and the patience may (the schedule moves with
+    them).
+    """
     return str(replace(options, steps=0, patience=0, evaluate_every=0))

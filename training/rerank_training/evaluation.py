@@ -56,7 +56,8 @@ def evaluate(
     `report` is told (queries done, queries). Documents that score alike keep the first stage's order.
 
     Raises:
-        ScorerError: the scorer gives another number of scores than there are passages, or the run names unknown documents.
+        ScorerError: the scorer gives another number of scores than there are passages, or the run names unknown
+        documents.
     """
     candidates = {query: first_stage.get(query, [])[:top] for query in collection.queries}
     if isinstance(scorer, FirstStage):

@@ -1,7 +1,6 @@
 """Write what `rerank package` takes: config.json, model.safetensors, tokenizer.json and its two companions."""
 
 import json
-import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -46,7 +45,12 @@ def student_config(
 
 
 def write_checkpoint(
-    folder: Path, state: Mapping[str, torch.Tensor], config: Mapping[str, Any], tokenizer_file: Path, *, dtype: str = "fp16"
+    folder: Path,
+    state: Mapping[str, torch.Tensor],
+    config: Mapping[str, Any],
+    tokenizer_file: Path,
+    *,
+    dtype: str = "fp16",
 ) -> Path:
     """Write a checkpoint, each file atomically; equal arguments give equal bytes.
 
@@ -62,7 +66,7 @@ def write_checkpoint(
     tensors = {name: tensor.detach().to("cpu", wanted).contiguous() for name, tensor in state.items()}
     part = folder / "model.safetensors.part"
     save_file(tensors, part, metadata={"format": "pt"})
-    os.replace(part, folder / "model.safetensors")
+    part.replace(folder / "model.safetensors")
     _json(folder / "config.json", {**config, "torch_dtype": NAMES[dtype]})
     if tokenizer_file.resolve() != (folder / "tokenizer.json").resolve():
         shutil.copyfile(tokenizer_file, folder / "tokenizer.json")
@@ -83,4 +87,4 @@ def write_checkpoint(
 def _json(path: Path, value: Mapping[str, Any]) -> None:
     part = path.with_name(path.name + ".part")
     part.write_text(json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")
-    os.replace(part, path)
+    part.replace(path)

@@ -21,7 +21,13 @@ def training_curve(path: Path, progress: Progress, weights: Mapping[str, float],
     left.plot(steps, sums, color=INK, label="loss")
     for name, weight in weights.items():
         if weight:
-            left.plot(steps, [weight * record.get(name, 0.0) for record in records], lw=1, alpha=0.7, label=f"{weight:g} · {name}")
+            left.plot(
+                steps,
+                [weight * record.get(name, 0.0) for record in records],
+                lw=1,
+                alpha=0.7,
+                label=f"{weight:g} · {name}",
+            )
     left.set(xlabel="step", ylabel="training loss", ylim=(0, None))
     left.legend(frameon=False, fontsize=8)
     right.plot([r["step"] for r in progress.history], [r["ndcg"] for r in progress.history], color=GOOD)
@@ -40,7 +46,14 @@ def comparison(path: Path, results: Mapping[str, Sequence[Result]], measure: str
             found, height = result.interval(measure), names.index(result.name)
             axis.plot([found.low, found.high], [height, height], color=QUIET, lw=3, solid_capstyle="round")
             axis.plot([found.mean], [height], "o", color=GOOD)
-            axis.annotate(f"{found.mean:.3f}", (found.mean, height), xytext=(0, 7), textcoords="offset points", ha="center", fontsize=8)
+            axis.annotate(
+                f"{found.mean:.3f}",
+                (found.mean, height),
+                xytext=(0, 7),
+                textcoords="offset points",
+                ha="center",
+                fontsize=8,
+            )
         axis.set(title=collection, xlabel=title(measure), yticks=range(len(names)), yticklabels=names)
         axis.set_ylim(len(names) - 0.4, -0.7)
     _save(figure, path)
@@ -50,7 +63,9 @@ def _figure(rows: int, columns: int, *, size: tuple[float, float], share_y: bool
     try:
         import matplotlib
     except ImportError:
-        raise MissingPackage("matplotlib is not installed.", tip="pip install 'sagemaker-rerank-kit[training]'") from None
+        raise MissingPackage(
+            "matplotlib is not installed.", tip="pip install 'sagemaker-rerank-kit[training]'"
+        ) from None
     matplotlib.use("agg")
     matplotlib.rcParams["svg.hashsalt"] = "rerank"  # equal pictures, equal bytes
     import matplotlib.pyplot as plt

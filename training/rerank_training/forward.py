@@ -1,15 +1,16 @@
 """The engine's JinaBERT, run for training.
 
-Same modules and weights; only the attention differs: plain batched products, whose backward pass is several times faster on
-CPUs than the fused kernel's, at lengths where their (L, L) scores are small.
+Same modules and weights; only the attention differs: plain batched products, whose backward pass is several times
+faster on CPUs than the fused kernel's, at lengths where their (L, L) scores are small.
 """
 
 from itertools import groupby
 from typing import Any
 
 import torch
-from rerank_engine.models.base import PackedBatch
 from torch import Tensor
+
+from rerank_engine.models.base import PackedBatch
 
 
 class TrainingAttention:
@@ -22,13 +23,14 @@ class TrainingAttention:
 
     def __call__(self, q: Tensor, k: Tensor, v: Tensor, *, first: bool = False) -> Tensor:
         """k, v (T, H, d), q (T, H, d) or (B, H, d) -> q's shape."""
+        shape = k.shape[1:]  # (H, d)
         outputs, key_start, query_start = [], 0, 0
         for length, count in self.runs:
             rows = 1 if first else length
             key_end, query_end = key_start + count * length, query_start + count * rows
-            query = q[query_start:query_end].unflatten(0, (count, rows)).transpose(1, 2)  # (G, H, rows, d)
-            key = k[key_start:key_end].unflatten(0, (count, length)).permute(0, 2, 3, 1)  # (G, H, d, L)
-            value = v[key_start:key_end].unflatten(0, (count, length)).transpose(1, 2)  # (G, H, L, d)
+            query = q[query_start:query_end].reshape(count, rows, *shape).transpose(1, 2)  # (G, H, rows, d)
+            key = k[key_start:key_end].reshape(count, length, *shape).permute(0, 2, 3, 1)  # (G, H, d, L)
+            value = v[key_start:key_end].reshape(count, length, *shape).transpose(1, 2)  # (G, H, L, d)
             scores = (query @ key) * q.shape[-1] ** -0.5 + self.bias[:, :rows, :length]  # (G, H, rows, L)
             context = scores.softmax(-1).to(value.dtype) @ value  # (G, H, rows, d)
             outputs.append(context.transpose(1, 2).flatten(0, 1))
@@ -37,7 +39,9 @@ class TrainingAttention:
 
 
 def training_logits(model: Any, batch: PackedBatch) -> Tensor:
-    """Logits (B,) of `batch`, whose pairs should be sorted by length. A model of another family runs its own forward."""
+    """Logits (B,) of `batch`, whose pairs should be sorted by length. A model of another family runs its own
+    forward.
+    """
     if getattr(model, "family", "") != "jina_bert":
         logits: Tensor = model(batch)
         return logits

@@ -1,8 +1,8 @@
 """A fresh student that can already match words.
 
-A cross-encoder of three layers takes millions of pairs to discover by itself that a query's word occurring in the document is
-a good sign. This initialisation puts the three steps of that into the layers, as small perturbations of random weights that
-training is free to change:
+A cross-encoder of three layers takes millions of pairs to discover by itself that a query's word occurring in the
+document is a good sign. This initialisation puts the three steps of that into the layers, as small perturbations of
+random weights that training is free to change:
 
     embeddings   content: the teacher's vector of the token, reduced by PCA; aux columns: rarity (IDF), <s>, </s>
     first layer  heads look for <s> under ALiBi's decay: how much of it a token sees says how near the query it stands
@@ -26,7 +26,7 @@ SINK = 1.6
 FLAG = 10.6  # what <s> and </s> read in their own column after the first norm
 AUX = 16  # columns of the width that carry no content
 RARITY, START, END, NEAR, FOUND = 0, 1, 2, 3, 9  # aux columns; NEAR and FOUND take a few each
-# head: (pull of <s>, pull of </s>), so that <s> is out of sight after 10 to 40 tokens, by the head's slope (0.7 … 0.125)
+# head: (pull of <s>, pull of </s>), so that <s> is out of sight after 10 to 40 tokens, by its slope (0.7 … 0.125)
 NEAR_HEADS = {8: (13.0, 4.0), 0: (11.0, 3.0), 9: (9.5, 1.0), 1: (8.5, 0.0), 10: (7.5, 0.0), 2: (6.5, 0.0)}
 MATCH_HEADS = (3, 4, 5, 6, 7, 11)  # flat slopes: the document is far away
 GATHER_HEADS = (1, 2, 3, 4, 9, 10, 11)
@@ -84,7 +84,9 @@ def _embed(state: dict[str, Tensor], lexicon: Lexicon, width: int, generator: to
 
 
 def principal(vectors: NDArray[np.float32], width: int, *, whitening: float = 0.5) -> NDArray[np.float32]:
-    """The `width` main components of `vectors`, each divided by its deviation to the power `whitening`: float32 (V, width).
+    """The `width` main components of `vectors`, each divided by its deviation to the power `whitening`.
+
+    float32 (V, width).
 
     Whitened by half: fully, noise components weigh as much as meaning; not at all, a few components decide every match.
     """
@@ -127,7 +129,7 @@ class _Wiring:
         for slot, head in enumerate(MATCH_HEADS):
             first = head * self.size
             rows = basis[slot * inner : (slot + 1) * inner] if (slot + 1) * inner <= self.content else basis[:inner]
-            # Content rows have unit variance per column: a row of an orthogonal matrix keeps that, so q·k is about `inner`.
+            # Content has unit variance per column, and a row of an orthogonal matrix keeps that: q·k is about `inner`.
             gain = math.sqrt(SHARPNESS / inner * math.sqrt(self.size))
             for name in ("self.query.weight", "self.key.weight"):
                 self.part(layer, name)[first : first + inner, : self.content] += gain * rows
@@ -141,7 +143,7 @@ class _Wiring:
             self.part(layer, "output.dense.weight")[self.content + found[slot], first] = 1.5
 
     def gather(self, layer: int) -> None:
-        """Heads by which <s> reads what rare tokens near it found; the pooler's first rows sum it up for the classifier."""
+        """Heads by which <s> reads what rare tokens near it found; the pooler's first row sums it up."""
         for slot, head in enumerate(GATHER_HEADS):
             first = head * self.size
             self.part(layer, "self.query.bias")[first] = math.sqrt(self.size)

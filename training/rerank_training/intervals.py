@@ -37,7 +37,9 @@ class Difference:
 
 
 def bootstrap(values: Sequence[float], *, rounds: int = ROUNDS, seed: int = 0) -> Interval:
-    """The mean of `values` with its percentile bootstrap interval at 95 % (Efron; Sakai 2006 for retrieval measures)."""
+    """The mean of `values` with its percentile bootstrap interval at 95 % (Efron; Sakai 2006 for retrieval
+    measures).
+    """
     sample = np.asarray(values, dtype=np.float64)
     means = np.sort(_resampled(sample, rounds, seed))
     tail = (1 - CONFIDENCE) / 2

@@ -1,7 +1,7 @@
 """The training loop: draw lists, score, learn; now and then evaluate and save.
 
-Every step is a function of the weights, the optimiser's state and the step's number. So a run that is stopped and resumed ends
-with the same bytes as one that was not (on a CPU, with as many threads and workers).
+Every step is a function of the weights, the optimiser's state and the step's number. So a run that is stopped and
+resumed ends with the same bytes as one that was not (on a CPU, with as many threads and workers).
 """
 
 import math
@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from rerank_engine.models.base import PackedBatch
 from torch import Tensor
 
+from rerank_engine.models.base import PackedBatch
 from rerank_training.errors import RunError
 from rerank_training.forward import training_logits
 from rerank_training.losses import WEIGHTS, list_losses, total
@@ -35,7 +35,8 @@ class LoopOptions:
         batch: queries per step.
         list_size: passages per query, the positive included.
         learning_rate: peak, reached after `warmup` steps and brought to zero on a cosine.
-        embedding_rate: factor on it for the word embeddings: below 1 keeps rare tokens near what they were initialised to.
+        embedding_rate: factor on it for the word embeddings: below 1 keeps rare tokens near what they were initialised
+            to.
         warmup: steps.
         weight_decay: of AdamW, on matrices.
         clip: largest norm of the gradient.

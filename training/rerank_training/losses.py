@@ -3,15 +3,15 @@
 * KL: the teacher's distribution over the list (listwise distillation).
 * margin: squared error of score differences (margin-MSE, https://arxiv.org/abs/2010.02666), over all pairs of the list.
 * label: the known positive first (cross entropy over the list).
-* absolute: sigmoid(logit) near 1 for a known positive, near 0 for the list's last, random passage: keeps scores of different
-  queries comparable, which the others leave open.
+* absolute: sigmoid(logit) near 1 for a known positive, near 0 for the list's last, random passage: keeps scores of
+  different queries comparable, which the others leave open.
 """
 
 from collections.abc import Mapping
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
+from torch.nn import functional as F  # noqa: N812 - its usual name
 
 WEIGHTS = {"kl": 1.0, "margin": 0.02, "label": 0.1, "absolute": 0.05}
 

@@ -23,7 +23,9 @@ def per_query(qrels: Mapping[str, Mapping[str, int]], run: Run, measures: Sequen
     try:
         import ir_measures
     except ImportError:
-        raise MissingPackage("ir-measures is not installed.", tip="pip install 'sagemaker-rerank-kit[training]'") from None
+        raise MissingPackage(
+            "ir-measures is not installed.", tip="pip install 'sagemaker-rerank-kit[training]'"
+        ) from None
     try:
         parsed = {str(ir_measures.parse_measure(name)): name for name in measures}
     except (NameError, ValueError, AttributeError) as error:

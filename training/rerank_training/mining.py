@@ -1,6 +1,7 @@
 """Candidate lists to learn from: the positive, BM25's hard negatives and random passages, with the teachers' scores.
 
-Everything a training run needs of its teachers is computed here once and kept in one file; the run itself only draws from it.
+Everything a training run needs of its teachers is computed here once and kept in one file; the run itself only draws
+from it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -29,7 +30,8 @@ class Teacher(Protocol):
 
 @dataclass(frozen=True)
 class Lists:
-    """Candidates of each query: column 0 is the positive (or the best by BM25 where none is known), then hard, then random ones.
+    """Candidates of each query: column 0 is the positive (or the best by BM25 where none is known), then hard, then
+    random ones.
 
     Attributes:
         candidates: passage positions: int32 (Q, C).
@@ -68,8 +70,10 @@ def mine(
 ) -> Lists:
     """Lists of 1 + `hard` + `random` passages for each query.
 
-    The mixture is the weighted sum of the teachers' scores, each standardised by its mean and deviation over the query's hard
-    candidates: teachers of different scales speak equally loud. A teacher called "bm25" need not be given: it is BM25 itself.
+    The mixture is the weighted sum of the teachers' scores, each standardised by its mean and deviation over the
+    query's hard
+    candidates: teachers of different scales speak equally loud. A teacher called "bm25" need not be given: it is BM25
+        itself.
 
     Raises:
         DataError: no teacher has a weight, or there are fewer passages than a list needs.
@@ -138,11 +142,13 @@ class Drawn:
     labelled: NDArray[np.bool_]
 
 
-def draw(lists: Lists, pool: Sequence[int] | NDArray[np.int64], *, step: int, seed: int, batch: int, size: int) -> Drawn:
+def draw(
+    lists: Lists, pool: Sequence[int] | NDArray[np.int64], *, step: int, seed: int, batch: int, size: int
+) -> Drawn:
     """The lists of step `step`: a function of its arguments alone, so that a resumed run sees what it would have seen.
 
-    Epochs go through `pool` in a new order each. Of a list, column 0 is always taken; half of the others come from BM25's
-    first ten, a quarter from its rest, a quarter from the random ones.
+    Epochs go through `pool` in a new order each. Of a list, column 0 is always taken; half of the others come from
+    BM25's first ten, a quarter from its rest, a quarter from the random ones.
     """
     pool = np.asarray(pool, dtype=np.int64)
     places = np.arange(step * batch, (step + 1) * batch)

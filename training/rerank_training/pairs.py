@@ -37,7 +37,11 @@ class Template:
         if len(texts) < 2 or not marks[0]:
             raise DataError("The tokenizer puts no special tokens around a pair: its post-processor is missing.")
         edge = next(n for n in range(texts[0], len(marks)) if marks[n])
-        return cls(tuple(kinds[: texts[0]]), tuple(k for k, m in zip(kinds[edge:texts[-1]], marks[edge:texts[-1]], strict=True) if m), tuple(kinds[texts[-1] + 1 :]))
+        return cls(
+            tuple(kinds[: texts[0]]),
+            tuple(k for k, m in zip(kinds[edge : texts[-1]], marks[edge : texts[-1]], strict=True) if m),
+            tuple(kinds[texts[-1] + 1 :]),
+        )
 
 
 class PairTexts:
@@ -50,7 +54,13 @@ class PairTexts:
     """
 
     def __init__(
-        self, tokenizer_file: Path, queries: Sequence[str], passages: Sequence[str], *, query_tokens: int = 48, passage_tokens: int = 256
+        self,
+        tokenizer_file: Path,
+        queries: Sequence[str],
+        passages: Sequence[str],
+        *,
+        query_tokens: int = 48,
+        passage_tokens: int = 256,
     ) -> None:
         from tokenizers import Tokenizer
 
@@ -63,7 +73,9 @@ class PairTexts:
         self._passages = _ids(tokenizer, passages, passage_tokens)
 
     def pair(self, query: int, passage: int, *, multiple: int = 1) -> list[int]:
-        """Token ids of one pair, the passage shortened until the length is a multiple of `multiple` (if that leaves half)."""
+        """Token ids of one pair, the passage shortened until the length is a multiple of `multiple` (if that leaves
+        half).
+        """
         q, p, t = self._queries[query], self._passages[passage], self.template
         around = len(t.before) + len(q) + len(t.between) + len(t.after)
         over = (around + len(p)) % multiple

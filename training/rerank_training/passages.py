@@ -12,8 +12,56 @@ from rerank_training.texts import Example
 
 SHORT_WORDS = 60  # a passage below this is a sentence of some page: it may be joined to its neighbours in the file
 STOP = frozenset(
-    "a an and are as at be by can do does for from has have how if in into is it its of on or our that the their then there "
-    "these they this to was we were what when where which who why will with you your".split()
+    [
+        "a",
+        "an",
+        "and",
+        "are",
+        "as",
+        "at",
+        "be",
+        "by",
+        "can",
+        "do",
+        "does",
+        "for",
+        "from",
+        "has",
+        "have",
+        "how",
+        "if",
+        "in",
+        "into",
+        "is",
+        "it",
+        "its",
+        "of",
+        "on",
+        "or",
+        "our",
+        "that",
+        "the",
+        "their",
+        "then",
+        "there",
+        "these",
+        "they",
+        "this",
+        "to",
+        "was",
+        "we",
+        "were",
+        "what",
+        "when",
+        "where",
+        "which",
+        "who",
+        "why",
+        "will",
+        "with",
+        "you",
+        "your",
+    ]
 )
 TEMPLATES = ("what is {}?", "how does {} work?", "how do i use {}?", "{}?", "tell me about {}", "where can i find {}?")
 

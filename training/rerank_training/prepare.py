@@ -2,8 +2,8 @@
 
 import json
 import random
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -102,7 +102,9 @@ def prepare(options: DataOptions, work: Path, report: Report) -> Prepared:
             weights = {"bm25": 1.0}
         report("mining hard negatives", 0.0)
         hard = min(options.hard, max(1, len(text.passages) - 1 - options.random))
-        mine(text, {"teacher": teacher} if teacher else {}, weights, hard=hard, random=options.random, seed=options.seed).save(file)
+        mine(
+            text, {"teacher": teacher} if teacher else {}, weights, hard=hard, random=options.random, seed=options.seed
+        ).save(file)
     tokenizer_file = _tokenizer(options, text, work, report)
     watch = _watched(counts, len(text.queries), options)
     held = set(watch)
@@ -117,10 +119,13 @@ def lexicon(prepared: Prepared, options: DataOptions, work: Path, report: Report
     file = work / "lexicon.npz"
     if file.exists():
         with np.load(file) as kept:
-            return Lexicon(kept["vectors"] if "vectors" in kept else None, kept["rarity"])
+            return Lexicon(kept.get("vectors"), kept["rarity"])
     report("asking the teacher about each token", 0.0)
     made = make_lexicon(Tokenizer.from_file(str(prepared.tokenizer_file)), prepared.text.passages, _encoder(options))
-    np.savez(file, rarity=made.rarity, **({} if made.vectors is None else {"vectors": made.vectors}))
+    if made.vectors is None:
+        np.savez(file, rarity=made.rarity)
+    else:
+        np.savez(file, rarity=made.rarity, vectors=made.vectors)
     return made
 
 
@@ -160,7 +165,7 @@ def _watched(counts: list[int], queries: int, options: DataOptions) -> list[int]
     """`watch` queries of each file, and a quarter as many of the made ones; never more than a fifth of either."""
     rng = random.Random(options.seed + 7)  # noqa: S311
     bounds = [sum(counts[:n]) for n in range(len(counts) + 1)]
-    ranges = [(range(a, b), options.watch) for a, b in zip(bounds, bounds[1:], strict=False)]
+    ranges = [(range(a, b), options.watch) for a, b in pairwise(bounds)]
     ranges.append((range(bounds[-1], queries), options.watch // 4))
     return sorted(n for places, wanted in ranges for n in rng.sample(places, min(wanted, len(places) // 5)))
 

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -45,7 +44,7 @@ def save_state(folder: Path, model: torch.nn.Module, optimizer: Any, progress: P
     }
     temporary = folder / f"{FILE}.part"
     torch.save(content, temporary)
-    os.replace(temporary, folder / FILE)
+    temporary.replace(folder / FILE)
 
 
 def load_state(folder: Path, model: torch.nn.Module, optimizer: Any, fingerprint: str) -> Progress | None:

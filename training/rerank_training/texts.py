@@ -1,7 +1,7 @@
 """Training data: (query, passage) pairs from JSON Lines, and what must be kept out of them.
 
-A line is {"query": …, "passage": …} with an optional "page" (a title), or {"query": …, "positive": …, "negatives": […]}, or
-{"query": …, "passages": […]} without any label. Files may be gzipped.
+A line is {"query": …, "passage": …} with an optional "page" (a title), or {"query": …, "positive": …, "negatives":
+[…]}, or {"query": …, "passages": […]} without any label. Files may be gzipped.
 """
 
 import gzip
@@ -67,7 +67,7 @@ def _example(value: dict[str, Any], where: str) -> Example:
     positives = [positives] if isinstance(positives, str) else list(positives)
     if not isinstance(query, str) or not query.strip():
         raise DataError(f"{where} has no query.", tip='A line is {"query": …, "passage": …}.')
-    if not positives and not others or not all(isinstance(text, str) for text in [*positives, *others]):
+    if (not positives and not others) or not all(isinstance(text, str) for text in [*positives, *others]):
         raise DataError(f"{where} has no passage.", tip='Give "passage", "positive" and "negatives", or "passages".')
     return Example(query, tuple(positives), tuple(others), str(value.get("page") or value.get("title") or ""))
 
@@ -86,7 +86,9 @@ class Excluded:
         """Whether the query is an evaluation query, or half of a positive's word runs are an evaluation document's."""
         if normalised(example.query) in self._queries:
             return True
-        return any(2 * sum(run in self._runs for run in runs) >= len(runs) > 0 for runs in map(_runs, example.positives))
+        return any(
+            2 * sum(run in self._runs for run in runs) >= len(runs) > 0 for runs in map(_runs, example.positives)
+        )
 
 
 def _runs(text: str) -> list[str]:

@@ -4,7 +4,6 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rerank_ops import console
 from rerank_ops.errors import Refused
 from rerank_ops.training_options import data_options, loop_flags, loop_options
 
@@ -12,11 +11,12 @@ if TYPE_CHECKING:
     from rerank_training.distill import RunOptions
 
 EPILOG = """\
-PAIRS are JSON Lines (.gz too): {"query", "passage"[, "page"]}, {"query", "positive", "negatives"}, or {"query", "passages"}.
+PAIRS are JSON Lines (.gz too): {"query", "passage"[, "page"]}, {"query", "positive", "negatives"}, or {"query",
+"passages"}.
 
 example, the demo checkpoint of this repository:
-  rerank distill aws_docs_heading_pairs.jsonl.gz squad_sentence_pairs_dev.jsonl --exclude aws-docs-qa --exclude xquad-en \\
-      --output training/checkpoints/demo --name rerank-demo
+  rerank distill aws_docs_heading_pairs.jsonl.gz squad_sentence_pairs_dev.jsonl --exclude aws-docs-qa --exclude
+      xquad-en \\ --output training/checkpoints/demo --name rerank-demo
 """
 
 
@@ -25,27 +25,44 @@ def add_parser(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         "distill",
         help="train a small JinaBERT from a teacher",
-        description="Mine hard negatives with BM25, ask the teacher about them, and train a JinaBERT cross-encoder to rank "
-        "as it does. A stopped run goes on where it was; the best checkpoint so far is always in --output.",
+        description="Mine hard negatives with BM25, ask the teacher about them, and train a JinaBERT cross-encoder to "
+        "rank as it does. A stopped run goes on where it was; the best checkpoint so far is always in --output.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("pairs", type=Path, nargs="+", metavar="PAIRS", help="what to learn from")
-    parser.add_argument("--teacher", default="biencoder:packaged", metavar="MODEL", help="biencoder:packaged, biencoder:PATH, a cross-encoder's folder, or bm25 (default: %(default)s)")
-    parser.add_argument("--teacher-weight", type=float, default=1.0, metavar="W", help="of its standardised scores (default: 1)")
-    parser.add_argument("--bm25-weight", type=float, default=1.0, metavar="W", help="of BM25's standardised scores (default: 1)")
+    parser.add_argument(
+        "--teacher",
+        default="biencoder:packaged",
+        metavar="MODEL",
+        help="biencoder:packaged, biencoder:PATH, a cross-encoder's folder, or bm25 (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--teacher-weight", type=float, default=1.0, metavar="W", help="of its standardised scores (default: 1)"
+    )
+    parser.add_argument(
+        "--bm25-weight", type=float, default=1.0, metavar="W", help="of BM25's standardised scores (default: 1)"
+    )
     student = parser.add_argument_group("student")
     student.add_argument("--name", default="rerank-student", help="its name (default: %(default)s)")
-    student.add_argument("--from", dest="start", type=Path, metavar="FOLDER", help="start from this checkpoint, tokenizer and all")
-    student.add_argument("--keep-layers", default="", metavar="N,N", help="of --from, such as 0,3: the student has as many")
+    student.add_argument(
+        "--from", dest="start", type=Path, metavar="FOLDER", help="start from this checkpoint, tokenizer and all"
+    )
+    student.add_argument(
+        "--keep-layers", default="", metavar="N,N", help="of --from, such as 0,3: the student has as many"
+    )
     student.add_argument("--layers", type=int, default=3, help="of a fresh student (default: 3)")
     student.add_argument("--width", type=int, default=192, help="of a fresh student (default: 192)")
     student.add_argument("--heads", type=int, default=12, help="of a fresh student (default: 12)")
     student.add_argument("--feed-forward", type=int, default=384, help="of a fresh student (default: 384)")
-    student.add_argument("--vocabulary", type=int, default=12_000, help="tokens of its tokenizer, trained here (default: 12000)")
+    student.add_argument(
+        "--vocabulary", type=int, default=12_000, help="tokens of its tokenizer, trained here (default: 12000)"
+    )
     student.add_argument("--tokenizer", type=Path, metavar="FILE", help="take this tokenizer.json over instead")
     student.add_argument("--plain", action="store_true", help="draw it at random, without the matching initialisation")
-    parser.add_argument("--as-is", action="store_true", help="take passages and queries as they are: cut, join and make none")
+    parser.add_argument(
+        "--as-is", action="store_true", help="take passages and queries as they are: cut, join and make none"
+    )
     loop_flags(parser, steps=2000, learning_rate=7e-4, embedding_rate=0.5)
 
 

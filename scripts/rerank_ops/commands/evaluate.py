@@ -29,39 +29,68 @@ def add_parser(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         "evaluate",
         help="measure models on collections in BEIR's layout",
-        description="Rerank a first-stage run with each model and compare: nDCG@10, MRR@10, MAP, recall, hit rates, with "
-        "95 % intervals by bootstrap over queries, milliseconds per query, and significance against a baseline.",
+        description="Rerank a first-stage run with each model and compare: nDCG@10, MRR@10, MAP, recall, hit rates, "
+        "with 95 % intervals by bootstrap over queries, milliseconds per query, and significance against a baseline.",
         epilog=MODELS,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("collections", type=Path, nargs="+", metavar="FOLDER", help="corpus.jsonl, queries.jsonl, qrels/")
+    parser.add_argument(
+        "collections", type=Path, nargs="+", metavar="FOLDER", help="corpus.jsonl, queries.jsonl, qrels/"
+    )
     parser.add_argument("--model", action="append", default=[], metavar="MODEL", help="may be repeated; see below")
-    parser.add_argument("--against", default="bm25", metavar="MODEL", help="baseline of the differences (default: bm25)")
-    parser.add_argument("--run", type=Path, metavar="FILE", help="first stage in TREC format, in each FOLDER if relative; default: BM25 made now")
+    parser.add_argument(
+        "--against", default="bm25", metavar="MODEL", help="baseline of the differences (default: bm25)"
+    )
+    parser.add_argument(
+        "--run",
+        type=Path,
+        metavar="FILE",
+        help="first stage in TREC format, in each FOLDER if relative; default: BM25 made now",
+    )
     parser.add_argument("--split", default="test", help="qrels/SPLIT.tsv (default: test)")
-    parser.add_argument("--top", type=int, default=100, metavar="N", help="candidates to rerank per query (default: 100)")
+    parser.add_argument(
+        "--top", type=int, default=100, metavar="N", help="candidates to rerank per query (default: 100)"
+    )
     parser.add_argument("--queries", type=int, default=0, metavar="N", help="only the first N queries (default: all)")
-    parser.add_argument("--chunk-words", type=int, default=180, metavar="N", help="words of a passage; 0: whole documents (default: 180)")
-    parser.add_argument("--chunk-overlap", type=int, default=45, metavar="N", help="words neighbours share (default: 45)")
+    parser.add_argument(
+        "--chunk-words",
+        type=int,
+        default=180,
+        metavar="N",
+        help="words of a passage; 0: whole documents (default: 180)",
+    )
+    parser.add_argument(
+        "--chunk-overlap", type=int, default=45, metavar="N", help="words neighbours share (default: 45)"
+    )
     parser.add_argument("--no-titles", action="store_true", help="passages without their document's title")
-    parser.add_argument("--measure", action="append", default=[], metavar="NAME", help="as in ir-measur.es, such as nDCG@10; may be repeated")
-    parser.add_argument("--precision", default="auto", choices=("auto", "fp32", "bf16", "fp16"), help="of models run here")
+    parser.add_argument(
+        "--measure",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="as in ir-measur.es, such as nDCG@10; may be repeated",
+    )
+    parser.add_argument(
+        "--precision", default="auto", choices=("auto", "fp32", "bf16", "fp16"), help="of models run here"
+    )
     parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"), help="of models run here")
     parser.add_argument("--write-runs", type=Path, metavar="FOLDER", help="write each model's ranking in TREC format")
     parser.add_argument("--plot", type=Path, metavar="FILE", help="write a picture of the comparison (.svg or .png)")
     parser.add_argument("--differences", type=int, default=0, metavar="N", help="list the N queries won and lost most")
-    parser.add_argument("--reported", action="store_true", help="list figures that others published, and how to reproduce them")
+    parser.add_argument(
+        "--reported", action="store_true", help="list figures that others published, and how to reproduce them"
+    )
     console.json_option(parser)
     aws_options(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Evaluates, reports, returns 0."""
+    from rerank_ops import evaluation_report as reports
     from rerank_training import figures
     from rerank_training.beir import read_collection
     from rerank_training.chunking import Chunking
     from rerank_training.metrics import DEFAULT
-    from rerank_ops import evaluation_report as reports
 
     if min(args.top, 1) < 1 or args.chunk_words < 0 or not 0 <= args.chunk_overlap < max(1, args.chunk_words):
         raise Refused("--top must be at least 1, and --chunk-overlap below --chunk-words.")

