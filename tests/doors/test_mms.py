@@ -4,6 +4,7 @@ It runs in namespaces of its own (mount, process ids) because it writes /etc/sag
 twice on one machine; when the namespace ends, all its processes do.
 """
 
+import contextlib
 import json
 import os
 import shutil
@@ -35,11 +36,11 @@ def in_namespace(command: str) -> list[str]:
 
 
 def free_port() -> int:
-    """A free port that MMS accepts: it takes those above 49,151 for invalid."""
-    for port in range(21_000, 49_000, 37):
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) != 0:
-                return port
+    """A free port that MMS accepts (none above 49,151); parallel test processes start to look elsewhere."""
+    for port in range(21_000 + os.getpid() % 20_000, 49_000):
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
     raise AssertionError("no free port")
 
 
