@@ -1,6 +1,7 @@
 """Checkpoints whose revision or scores are published: the table `data/known_models.json`, read.
 
 Source of the logits: the tests of fastembed against the official ONNX exports (raw logits, tolerance 1e-3).
+Source of the revisions: commits of the main branches, as model cards and lock files of other projects name them.
 """
 
 import json

@@ -168,6 +168,8 @@ def test_the_default_is_written_down_as_a_number(
         ("jinaai/jina-reranker-v1-tiny-en", (2.5911, 0.1122)),
         ("jinaai/jina-reranker-v1-turbo-en", (1.8295, -2.8908)),
         ("BAAI/bge-reranker-base", (6.15733337, -3.65939403)),
+        ("cross-encoder/ms-marco-MiniLM-L-6-v2", (8.500708, -2.541011)),
+        ("mixedbread-ai/mxbai-rerank-base-v1", None),
         ("jinaai/jina-reranker-v2-base-multilingual", (1.6533, -1.6455)),
         ("jinaai/jina-reranker-v1-base-en", None),
     ],

@@ -58,7 +58,7 @@ def test_the_commit_is_the_given_one_or_the_pinned_one(text: str, revision: str 
     ("text", "revision", "said"),
     [
         ("org/unknown", None, "is not pinned"),
-        ("BAAI/bge-reranker-base", None, "is not pinned"),
+        ("jinaai/jina-reranker-v2-base-multilingual", None, "is not pinned"),
         ("org/model@main", None, "'main' is not a full commit sha"),
         ("org/model", SHA[:12], "is not a full commit sha"),
         ("org/model@", None, "is not a full commit sha"),
