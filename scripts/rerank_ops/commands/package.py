@@ -124,7 +124,7 @@ def rows(built: "BundleReport") -> list[tuple[str, object]]:
         ("model", f"{model['name']} ({model['family']}, {model['parameters']:,} parameters, {model['dtype_stored']})"),
         ("source", source["id"] + (f"@{source['revision']}" if source["revision"] else "")),
         ("window", f"{model['max_length']:,} tokens"),
-        ("slopes", f"alibi_tail_scale {model['alibi_tail_scale']}"),
+        *([("slopes", f"alibi_tail_scale {model['alibi_tail_scale']}")] if model["family"] == "jina_bert" else []),
         ("canary", f"logit {model['canary']['logit']:.4f}"),
         ("acceptance", acceptance(model)),
         ("settings", ", ".join(f"{key}={value}" for key, value in built.manifest["settings"].items()) or "defaults"),
