@@ -1,0 +1,67 @@
+"""How well models rank a collection in BEIR's layout, by rerank_training's evaluation."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rerank_ops.comparing.measure import Candidate
+from rerank_ops.errors import Missing
+
+MEASURE = "nDCG@10"
+
+
+@dataclass(frozen=True, slots=True)
+class Quality:
+    """Mean nDCG@10 over a collection's queries.
+
+    Attributes:
+        collection: its name.
+        queries: how many.
+        top: candidates reranked per query.
+        first_stage: that of BM25, which all models rerank.
+        models: per label (mean, lower end, upper end), the ends of the 95 % interval.
+    """
+
+    collection: str
+    queries: int
+    top: int
+    first_stage: float
+    models: dict[str, tuple[float, float, float]]
+
+
+def evaluate(
+    folder: Path, candidates: Sequence[Candidate], *, queries: int, top: int, report: Callable[[float, str], None]
+) -> Quality:
+    """Rerank BM25's `top` candidates of the first `queries` queries (0: all) with each of `candidates`.
+
+    Raises:
+        Missing: rerank_training is not installed.
+        TrainingError: the collection cannot be read.
+    """
+    try:
+        from rerank_training import evaluation
+        from rerank_training.beir import read_collection
+        from rerank_training.runs import bm25_run
+        from rerank_training.scorers import FirstStage, open_scorer
+    except ImportError as error:
+        raise Missing(f"--data needs {error.name}.", tip="pip install -e '.[training]' in the checkout.") from error
+    collection = read_collection(folder).subset(queries)
+    run = bm25_run(collection, top)
+    baseline = evaluation.evaluate(collection, run, FirstStage(), top=top, measures=(MEASURE,))
+    models = {}
+    for number, candidate in enumerate(candidates):
+        report(number / len(candidates), f"{collection.name}: {candidate.label}")
+        scorer = open_scorer(str(candidate.folder))
+        interval = evaluation.evaluate(collection, run, scorer, top=top, measures=(MEASURE,)).interval(MEASURE)
+        models[candidate.label] = interval.mean, interval.low, interval.high
+    return Quality(collection.name, len(collection.queries), top, baseline.interval(MEASURE).mean, models)
+
+
+def reported(published: dict[str, str]) -> dict[str, str]:
+    """Mean nDCG@10 on BEIR as reported by publishers, by label, where some is; `published` maps labels to hub ids."""
+    try:
+        from rerank_training.reported import REPORTED
+    except ImportError:
+        return {}
+    figures = {figure.model: figure.value for figure in REPORTED if "BEIR" in figure.measure}
+    return {label: figures[model] for label, model in published.items() if model in figures}
