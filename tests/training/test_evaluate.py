@@ -11,7 +11,7 @@ from rerank_ops.cli import main
 from rerank_training.beir import read_collection
 from rerank_training.chunking import Chunking
 from rerank_training.errors import ScorerError
-from rerank_training.evaluation import evaluate
+from rerank_training.evaluation import at_depth, evaluate
 from rerank_training.runs import bm25_run
 from rerank_training.scorers import FirstStage, open_scorer
 
@@ -52,7 +52,10 @@ def test_fewer_candidates_bound_what_can_be_found(make_collection: Callable[...,
     first = bm25_run(collection)
 
     one = evaluate(collection, first, Overlap(), top=1)
+    three = evaluate(collection, first, Overlap(), top=3)
+    cut = at_depth(collection, evaluate(collection, first, Overlap()), first, 3)
 
+    assert cut.run == three.run
     assert {query: rows[0][0] for query, rows in one.run.items()} == {
         query: rows[0][0] for query, rows in first.items()
     }
@@ -87,6 +90,8 @@ def test_the_command_compares_models_in_a_table_and_a_picture(
             str(tmp_path / "p.png"),
             "--differences",
             "2",
+            "--depths",
+            "3,5",
             "--reported",
             "--queries",
             "8",

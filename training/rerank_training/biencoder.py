@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional as F  # noqa: N812 - its usual name
+from torch.nn.functional import gelu, layer_norm, linear, normalize, scaled_dot_product_attention
 
 from rerank_training.errors import MissingPackage, ScorerError
 
@@ -105,7 +105,7 @@ class BiEncoder:
         with torch.autocast(kind, dtype=torch.bfloat16, enabled=self.bf16):
             hidden = self._forward(padded, None if bool(mask.all()) else mask[:, None, None, :])  # (B, L, W)
         weighted = hidden.float() * mask[..., None]
-        return F.normalize(weighted.sum(1) / mask.sum(1, keepdim=True), dim=-1)  # (B, W)
+        return normalize(weighted.sum(1) / mask.sum(1, keepdim=True), dim=-1)  # (B, W)
 
     def _forward(self, ids: Tensor, mask: Tensor | None) -> Tensor:
         w = self.weights
@@ -118,16 +118,16 @@ class BiEncoder:
                 self._linear(hidden, f"{layer}.attention.self.{part}").view(*ids.shape, heads, -1).transpose(1, 2)
                 for part in ("query", "key", "value")
             )  # (B, H, L, d)
-            context = F.scaled_dot_product_attention(q, k, v, attn_mask=mask).transpose(1, 2).flatten(2)  # (B, L, W)
+            context = scaled_dot_product_attention(q, k, v, attn_mask=mask).transpose(1, 2).flatten(2)  # (B, L, W)
             output = self._linear(context, f"{layer}.attention.output.dense")
             hidden = self._norm(output + hidden, f"{layer}.attention.output.LayerNorm")
-            inner = F.gelu(self._linear(hidden, f"{layer}.intermediate.dense"))
+            inner = gelu(self._linear(hidden, f"{layer}.intermediate.dense"))
             hidden = self._norm(self._linear(inner, f"{layer}.output.dense") + hidden, f"{layer}.output.LayerNorm")
         return hidden
 
     def _linear(self, x: Tensor, name: str) -> Tensor:
-        return F.linear(x, self.weights[f"{name}.weight"], self.weights[f"{name}.bias"])
+        return linear(x, self.weights[f"{name}.weight"], self.weights[f"{name}.bias"])
 
     def _norm(self, x: Tensor, name: str) -> Tensor:
         scale, shift = self.weights[f"{name}.weight"], self.weights[f"{name}.bias"]
-        return F.layer_norm(x, scale.shape, scale, shift, self.config["layer_norm_eps"])
+        return layer_norm(x, scale.shape, scale, shift, self.config["layer_norm_eps"])

@@ -82,6 +82,16 @@ def evaluate(
     return Result(scorer.name, run, per_query(collection.qrels, run, measures), latency_ms, dict(scorer.details))
 
 
+def at_depth(
+    collection: Collection, result: Result, first_stage: Run, top: int, measures: Sequence[str] = DEFAULT
+) -> Result:
+    """What `result` would have been with the first `top` candidates alone: the same scores, fewer documents."""
+    allowed = {query: {document for document, _ in rows[:top]} for query, rows in first_stage.items()}
+    run = {query: [row for row in rows if row[0] in allowed.get(query, ())] for query, rows in result.run.items()}
+    name = f"{result.name} (first {top})"
+    return Result(name, run, per_query(collection.qrels, run, measures), [], dict(result.details))
+
+
 def _rank(query: str, documents: list[str], parts: list[list[str]], scorer: Scorer) -> list[tuple[str, float]]:
     flat = [passage for part in parts for passage in part]
     scores = scorer.score(query, flat) if flat else []

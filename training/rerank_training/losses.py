@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F  # noqa: N812 - its usual name
+from torch.nn.functional import cross_entropy, kl_div, softplus
 
 WEIGHTS = {"kl": 1.0, "margin": 0.02, "label": 0.1, "absolute": 0.05}
 
@@ -26,14 +26,14 @@ def list_losses(logits: Tensor, teacher: Tensor, labelled: Tensor, *, temperatur
         temperature: the teacher's scores are divided by it; the student learns teacher / temperature up to an offset.
     """
     wanted = teacher / temperature
-    kl = F.kl_div(logits.log_softmax(-1), wanted.log_softmax(-1), log_target=True, reduction="batchmean")
+    kl = kl_div(logits.log_softmax(-1), wanted.log_softmax(-1), log_target=True, reduction="batchmean")
     # The mean over all pairs of squared differences is twice the variance of the error over the list.
     margin = 2 * (logits - wanted).var(dim=-1, unbiased=False).mean()
     share = labelled.float()
     known = share.sum().clamp_min(1.0)
     first = torch.zeros(len(logits), dtype=torch.long, device=logits.device)
-    label = (F.cross_entropy(logits, first, reduction="none") * share).sum() / known
-    absolute = ((F.softplus(-logits[:, 0]) + F.softplus(logits[:, -1])) * share).sum() / known
+    label = (cross_entropy(logits, first, reduction="none") * share).sum() / known
+    absolute = ((softplus(-logits[:, 0]) + softplus(logits[:, -1])) * share).sum() / known
     return {"kl": kl, "margin": margin, "label": label, "absolute": absolute}
 
 

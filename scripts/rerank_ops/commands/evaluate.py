@@ -51,6 +51,9 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument(
         "--top", type=int, default=100, metavar="N", help="candidates to rerank per query (default: 100)"
     )
+    parser.add_argument(
+        "--depths", default="", metavar="N,N", help="also show each model with fewer candidates, such as 10,50"
+    )
     parser.add_argument("--queries", type=int, default=0, metavar="N", help="only the first N queries (default: all)")
     parser.add_argument(
         "--chunk-words",
@@ -125,11 +128,12 @@ def _evaluate(
     args: argparse.Namespace, collection: "Collection", first_stage: "Run", chunking: Any, measures: tuple[str, ...]
 ) -> "list[Result]":
     """The baseline first, then the other models in the order they were named."""
-    from rerank_training.evaluation import evaluate
+    from rerank_training.evaluation import at_depth, evaluate
     from rerank_training.runs import write_run
     from rerank_training.scorers import open_scorer
 
     session = Aws.from_args(args).session() if any(name.startswith("endpoint:") for name in args.model) else None
+    depths = _depths(args)
     results = []
     for name in dict.fromkeys([args.against, *args.model]):
         scorer = open_scorer(name, precision=args.precision, device=args.device, session=session)
@@ -144,10 +148,22 @@ def _evaluate(
                 report=_in_tenths(report),
             )
         results.append(result)
+        if scorer.name != "bm25":  # fewer candidates of the first stage itself are its own first ranks
+            results += [at_depth(collection, result, first_stage, depth, measures) for depth in depths]
         if args.write_runs:
             file = f"{collection.name}.{scorer.name.replace('/', '_')}.trec"
             write_run(args.write_runs / file, result.run, "rerank")
     return results
+
+
+def _depths(args: argparse.Namespace) -> list[int]:
+    try:
+        depths = [int(depth) for depth in args.depths.split(",") if depth]
+    except ValueError:
+        depths = [0]
+    if any(not 0 < depth < args.top for depth in depths):
+        raise Refused(f"--depths is {args.depths!r}. Must be numbers between 0 and --top, such as 10,50.")
+    return depths
 
 
 def _in_tenths(report: progress.Meter) -> Callable[[int, int], None]:
