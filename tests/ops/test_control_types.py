@@ -413,6 +413,12 @@ def test_other_types_of_moto_are_carried_out_and_watched(cloud: Any) -> None:
     delete(cloud)
 
 
+def test_the_clis_question_after_a_failure_is_answered(cloud: Any) -> None:
+    """CDK asks CloudTrail why a deployment failed; there is no trail, and no error either."""
+
+    assert [] == cloud.client("cloudtrail").lookup_events()["Events"]
+
+
 def test_every_supported_type_is_one_of_cloudformation(cloud: Any) -> None:
     """Handlers are registered under names that AWS knows (CDK's own custom resource apart)."""
     unknown = [name for name in supported() if schema(name) is None and not name.startswith("Custom::")]

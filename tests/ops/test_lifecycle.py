@@ -12,7 +12,6 @@ import pytest
 
 from rerank_ops.errors import NotFound, Refused
 from rerank_ops.local import lifecycle
-from rerank_ops.local.processes import is_running, strays
 from rerank_ops.local.state import Home, LocalAws, without_aws
 
 
@@ -83,26 +82,6 @@ def test_a_record_of_a_dead_process_is_cleared(home: Home) -> None:
 
     assert lifecycle.down(home, say=lambda line: None) is False
     assert not home.server_json.exists()
-
-
-@pytest.mark.skipif(not Path("/proc").is_dir(), reason="needs /proc")
-def test_left_behind_models_are_known_by_their_folder(home: Home, bystander: subprocess.Popen[bytes]) -> None:
-    """Only processes whose SAGEMAKER_BASE_DIR is under the home's work folder are swept up."""
-    home.work.mkdir()
-    environment = {**os.environ, "SAGEMAKER_BASE_DIR": str(home.work / "rerank-local-x")}
-    left = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, env=environment)
-    said: list[str] = []
-    try:
-        found = strays(home.work)
-        lifecycle.down(home, say=said.append)
-
-        assert [left.pid] == found
-        assert not is_running(left.pid)
-        assert bystander.poll() is None
-        assert str(left.pid) in said[0]
-    finally:
-        left.kill()
-        left.wait()
 
 
 def test_a_taken_port_is_refused_with_advice(home: Home) -> None:

@@ -34,6 +34,7 @@ def test_banners_are_noise(line: str) -> None:
         ("Rerank-a-Endpoint |  1/31 | 7:55:09 AM | CREATE_IN_PROGRESS   | AWS::IAM::Role | Execution/Role", True),
         ("Rerank-a-Endpoint |  2/31 | 7:55:09 AM | CREATE_COMPLETE      | AWS::IAM::Role | Execution/Role", True),
         ("Rerank-a-Endpoint: start: Publishing 87b4:123456789012-us-east-1", True),
+        ("Rerank-a-Endpoint: success: Built 87b4.tar", True),
         ("Rerank-a-Endpoint |  7:56:44 AM | UPDATE_FAILED | AWS::SageMaker::Endpoint | Endpoint: did not pass", False),
         (" ✅  Rerank-a-Endpoint", False),
         ("Rerank-a-Endpoint.EndpointName = rerank-a", False),

@@ -25,7 +25,7 @@ _INSTALL = ("install", "--no-save", "--no-audit", "--no-fund", "--loglevel=error
 _INSTALL_TIMEOUT_S = 300
 _BANNER = re.compile(r"^(!!|\s*$)|end-of-life|jsii-runtime|NOTICES|\(To get started|cdk acknowledge")
 _DETAIL = re.compile(
-    r"\| \S+_(IN_PROGRESS|COMPLETE|CLEANUP)\b|: (start|success): (Build|Publish)|^Rerank-\S+$|^(Stack ARN:|arn:)"
+    r"\| \S+_(IN_PROGRESS|COMPLETE|CLEANUP)\b|: (start|success): (Buil|Publish)|^Rerank-\S+$|^(Stack ARN:|arn:)"
 )
 
 Say = Callable[[str], None]

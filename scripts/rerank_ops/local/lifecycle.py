@@ -1,6 +1,7 @@
 """Starting, stopping and looking at the local AWS of a project."""
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -13,7 +14,8 @@ from time import monotonic
 from rerank_ops.errors import Refused, Unfinished
 from rerank_ops.local import cdk
 from rerank_ops.local.cdk_cli import CdkFailed, Say
-from rerank_ops.local.processes import command_of, is_running, strays
+from rerank_ops.local.data.leftovers import stop_leftovers
+from rerank_ops.local.processes import command_of, is_running
 from rerank_ops.local.state import Home, LocalAws, without_aws
 
 PORTS = range(4510, 4610)  # below every system's ephemeral range, clear of the data plane's
@@ -46,6 +48,8 @@ def up(
         say(f"The local AWS is already up at {running.endpoint_url} (pid {running.pid}).")
         return running
     _sweep(home, say)
+    for stale in (home.logs, home.cdk / "assemblies"):  # of an AWS that has forgotten everything
+        shutil.rmtree(stale, ignore_errors=True)
     local = _spawn(home, _free_port(port), region, say)
     if bootstrap:
         say("Bootstrapping it for CDK …")
@@ -174,10 +178,10 @@ def _is_ours(recorded: LocalAws) -> bool:
 
 
 def _sweep(home: Home, say: Say) -> None:
-    """Ends model processes that a killed server left behind."""
-    for pid in strays(home.work):
-        say(f"Ending a model process that was left behind (pid {pid}) …")
-        _end(pid, 5.0)
+    """Ends model processes that a killed server left behind, and removes its temporary files."""
+    for pid in stop_leftovers(home.logs):
+        say(f"Ended a model process that was left behind (pid {pid}).")
+    shutil.rmtree(home.work, ignore_errors=True)
 
 
 def _end(pid: int, timeout_s: float) -> None:

@@ -6,12 +6,12 @@
   replacements that reach whatever refers to them, rollback, exports; `handlers/` carries out each resource type.
 * `sagemaker_api`: the fields moto drops, AWS's checks, UpdateEndpoint, StopTransformJob, status transitions, and the
   data plane behind endpoints and transform jobs.
-* `s3_api`: conditions in bucket policies, no access logs. `cloudwatch_api`: composite alarms.
+* `s3_api`: conditions in bucket policies, no access logs. `additions`: operations moto lacks.
 
 What is not carried out is refused, or told in the log and in the stack's events; nothing is skipped in silence.
 """
 
-from rerank_ops.local.control import cloudformation_api, cloudwatch_api, s3_api, sagemaker_api
+from rerank_ops.local.control import additions, cloudformation_api, s3_api, sagemaker_api
 
 MOTO_VERSION = "5.2.5"  # the internals we replace are this version's
 
@@ -24,7 +24,7 @@ def install() -> None:
     cloudformation_api.install()
     sagemaker_api.install()
     s3_api.install()
-    cloudwatch_api.install()
+    additions.install()
     _installed = True
 
 

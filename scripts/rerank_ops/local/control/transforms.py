@@ -50,7 +50,7 @@ class Transforms:
             record.transform_job_status = "InProgress"
             record.transform_start_time = record.transform_end_time = None
             try:
-                self.changed(self.jobs.create(request, model))
+                self.jobs.create(request, model)  # tells its state through `changed`, from the first on
             except TransformRefused as error:
                 del backend.transform_jobs[name], self._records[name]
                 raise Refused(str(error)) from error

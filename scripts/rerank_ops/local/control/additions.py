@@ -1,10 +1,16 @@
-"""PutCompositeAlarm, which moto describes but does not offer. Rules are kept and shown, not evaluated."""
+"""Small operations that moto lacks and our stacks or the CDK CLI call.
 
+* PutCompositeAlarm: moto describes such alarms but cannot make them. Rules are kept and shown, not evaluated.
+* CloudTrail LookupEvents: the CLI asks it why a deployment failed; there is no trail here, so: nothing found.
+"""
+
+import json
 from typing import Any
 
 
 def install() -> None:
-    """Adds the operation to moto's CloudWatch."""
+    """Adds the operations to moto."""
+    from moto.cloudtrail.responses import CloudTrailResponse
     from moto.cloudwatch.responses import CloudWatchResponse
     from moto.core.responses import EmptyResult
 
@@ -13,6 +19,7 @@ def install() -> None:
         return EmptyResult()
 
     CloudWatchResponse.put_composite_alarm = put_composite_alarm
+    CloudTrailResponse.lookup_events = lambda self: json.dumps({"Events": []})
 
 
 def _put(backend: Any, parameter: Any) -> None:
