@@ -101,3 +101,24 @@ def test_any_text_is_json_or_an_error(text: str) -> None:
         return
 
     assert json.loads(text) == value
+
+
+@given(
+    st.lists(st.text(max_size=80) | st.text(alphabet='"\\\n\r\t\x00\x1f\x7faé😀', min_size=60, max_size=90), max_size=4)
+)
+def test_echoes_are_written_as_the_encoder_writes_them(texts: list[str]) -> None:
+    """Marked or not, the same bytes; and they are read back as they came."""
+    plain = [{"text": text, "at": number} for number, text in enumerate(texts)]
+
+    written = wire.dumps([wire.echo(one) for one in plain])
+
+    assert wire.dumps(plain) == written
+    assert plain == wire.loads(written.decode())
+
+
+@pytest.mark.parametrize("text", ["\ud800" * 70, "a" * 70 + "\udfff", "é" * 70])
+def test_echoes_with_lone_surrogates_are_escaped(text: str) -> None:
+    """As any text without UTF-8 is, and the rest of the answer stays readable."""
+    written = wire.dumps({"short": "\ud800", "long": wire.echo(text)})
+
+    assert {"short": "\ud800", "long": text} == wire.loads(written.decode())

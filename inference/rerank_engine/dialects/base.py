@@ -99,7 +99,10 @@ class Dialect(Protocol):
         """
 
     def render(self, request: RerankRequest, results: Sequence[RerankResult], answer: Answer) -> object:
-        """The JSON value of an answer; `results` has one for each of the request's rankings."""
+        """The JSON value of an answer, long texts of the caller's marked by `wire.echo`.
+
+        `results` has one for each of the request's rankings.
+        """
 
     def render_error(self, error: RerankError, request_id: str) -> object:
         """The JSON value of an error, an object; must not fail, whatever the error."""

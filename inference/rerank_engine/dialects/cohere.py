@@ -14,6 +14,7 @@ from rerank_engine.dialects.documents import read_documents
 from rerank_engine.dialects.fields import Fields
 from rerank_engine.errors import RerankError
 from rerank_engine.types import RerankOptions, RerankResult
+from rerank_engine.wire import echo
 
 _V1_MAX_CHUNKS = 10
 _V2_MAX_TOKENS = 4096
@@ -71,7 +72,7 @@ class Cohere:
         for document in result.results:
             entry: dict[str, object] = {"index": document.index, "relevance_score": document.score}
             if isinstance(originals, list):
-                original = originals[document.index]
+                original = echo(originals[document.index])
                 entry["document"] = original if isinstance(original, Mapping) else {"text": original}
             ranked.append(entry)
         units = max(1, -(-result.usage.pairs // _PAIRS_PER_SEARCH_UNIT))

@@ -11,6 +11,7 @@ from rerank_engine.dialects.documents import read_documents
 from rerank_engine.dialects.fields import Fields
 from rerank_engine.errors import RequestError, RerankError
 from rerank_engine.types import RerankOptions, RerankResult
+from rerank_engine.wire import echo
 
 _SETTINGS = ("return_documents", "top_n")
 
@@ -47,7 +48,7 @@ class Elasticsearch:
         ]
         if request.extras.get("text"):
             for entry, document in zip(ranked, result.results, strict=True):
-                entry["text"] = ranking.documents[document.index]
+                entry["text"] = echo(ranking.documents[document.index])
         return {"rerank": ranked}
 
     def render_error(self, error: RerankError, request_id: str) -> object:

@@ -14,6 +14,7 @@ from rerank_engine.dialects.documents import read_documents
 from rerank_engine.dialects.fields import Fields
 from rerank_engine.errors import InvalidRequest, RerankError
 from rerank_engine.types import RerankOptions, RerankResult
+from rerank_engine.wire import echo
 
 _ACCEPTED = (
     *("query", "documents", "model", "top_n", "return_documents", "max_doc_length", "max_tokens_per_doc"),
@@ -60,7 +61,7 @@ class Jina:
         for document in result.results:
             entry: dict[str, object] = {"index": document.index, "relevance_score": round(document.score, 8)}
             if isinstance(originals, list):
-                entry["document"] = originals[document.index]
+                entry["document"] = echo(originals[document.index])
             ranked.append(entry)
         total = result.usage.total_tokens
         body: dict[str, object] = {} if request.extras.get("id") is None else {"id": request.extras["id"]}

@@ -14,6 +14,7 @@ from rerank_engine.dialects.fields import Fields
 from rerank_engine.dialects.jina import Jina
 from rerank_engine.errors import RerankError
 from rerank_engine.types import RankedDocument, RerankOptions, RerankResult
+from rerank_engine.wire import echo
 
 _ACCEPTED = ("query", "documents", "top_n", "return_documents", "id")
 
@@ -89,7 +90,7 @@ def _entry(document: RankedDocument, mark: object, originals: list[object] | Non
     own = f"{mark}-{document.index}"
     entry: dict[str, object] = {"id": own, "index": document.index}
     if originals is not None:
-        original = originals[document.index]
+        original = echo(originals[document.index])
         shown = dict(original) if isinstance(original, Mapping) else {"text": original}
         entry["document"] = {"id": f"{own}-document"} | shown
     entry["relevance_score"] = document.score

@@ -15,6 +15,7 @@ from rerank_engine.dialects.documents import read_documents
 from rerank_engine.dialects.fields import Fields
 from rerank_engine.errors import InvalidRequest, RerankError
 from rerank_engine.types import RankedDocument, RerankOptions, RerankResult, Usage
+from rerank_engine.wire import echo
 
 _OPTIONS = (
     *("top_n", "order", "score", "score_threshold", "return_documents", "rank_fields", "max_tokens_per_doc"),
@@ -146,7 +147,7 @@ def _entry(document: RankedDocument, originals: object) -> dict[str, object]:
         entry["chunks"] = document.chunks
         entry["best_chunk"] = {"index": document.best_chunk, "start": start, "end": end}
     if isinstance(originals, list):
-        entry["document"] = originals[document.index]
+        entry["document"] = echo(originals[document.index])
     return entry
 
 

@@ -12,6 +12,7 @@ from rerank_engine.dialects.documents import read_documents
 from rerank_engine.dialects.fields import Fields
 from rerank_engine.errors import NotReady, RequestError, RerankError, Unavailable
 from rerank_engine.types import RerankOptions, RerankResult
+from rerank_engine.wire import echo
 
 _ACCEPTED = ("query", "texts", "truncate", "truncation_direction", "raw_scores", "return_text", "id")
 
@@ -44,7 +45,7 @@ class Tei:
         if not request.extras.get("return_text"):
             return [{"index": document.index, "score": document.score} for document in result.results]
         return [
-            {"index": document.index, "text": ranking.documents[document.index], "score": document.score}
+            {"index": document.index, "text": echo(ranking.documents[document.index]), "score": document.score}
             for document in result.results
         ]
 

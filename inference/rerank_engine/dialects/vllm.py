@@ -11,6 +11,7 @@ from rerank_engine.dialects.documents import read_documents
 from rerank_engine.dialects.fields import Fields
 from rerank_engine.errors import RequestError, RerankError
 from rerank_engine.types import RerankOptions, RerankResult
+from rerank_engine.wire import echo
 
 SHARED = (
     *("model", "id", "request_id", "user", "truncate_prompt_tokens", "truncation_side", "use_activation"),
@@ -40,7 +41,7 @@ class VllmRerank:
         ranked = [
             {
                 "index": document.index,
-                "document": {"text": ranking.documents[document.index]},
+                "document": {"text": echo(ranking.documents[document.index])},
                 "relevance_score": document.score,
             }
             for document in result.results
