@@ -1,6 +1,7 @@
 """What a model folder says about itself."""
 
 import json
+import math
 import shutil
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,9 @@ import pytest
 
 from rerank_engine.checkpoint import Canary, read_checkpoint
 from rerank_engine.engine import Reranker
-from rerank_engine.errors import CheckpointError
+from rerank_engine.errors import CheckpointError, InvalidRequest
+from rerank_engine.settings import Settings
+from rerank_engine.types import RerankOptions
 
 MODEL = {
     "name": "acme/reranker",
@@ -134,3 +137,18 @@ def test_a_deviating_canary_is_an_error_with_both_values(bundled: Any, reranker:
 
     with pytest.raises(CheckpointError, match=f"scored {logit:.4f}; its manifest says {logit + 0.2:.4f} ± 0.05"):
         loaded.check_canary()
+
+
+def test_a_bundle_may_bring_a_calibration(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    """bundle.json's calibration turns logits into the scores of `score: calibrated`; without one that is refused."""
+    folder = tmp_path / "model"
+    shutil.copytree(tiny_checkpoint, folder)
+    model = {"name": "m", "calibration": {"method": "platt", "a": 2.0, "b": -1.0}}
+    (folder / "bundle.json").write_text(json.dumps({"format": 1, "model": model}))
+    options = RerankOptions(score="calibrated")
+
+    best = Reranker.load(folder, Settings()).rerank("q", ["a"], options).results[0]
+
+    assert 1 / (1 + math.exp(1.0 - 2.0 * best.logit)) == pytest.approx(best.score)
+    with pytest.raises(InvalidRequest, match="no calibration"):
+        Reranker.load(tiny_checkpoint, Settings()).rerank("q", ["a"], options)

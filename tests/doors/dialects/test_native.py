@@ -1,6 +1,8 @@
 """Our own format: every option, several queries, and what it tells of long documents."""
 
+import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -141,3 +143,13 @@ def test_documents_are_limited_over_all_queries(ask: Ask) -> None:
     status, body = ask({"rerank": [QD, QD]}, max_documents=3)
 
     assert (422, True) == (status, "4 documents" in body["error"])
+
+
+def test_the_readmes_request_works() -> None:
+    """The block of JSON in the README is a request, option for option."""
+    readme = (Path(__file__).parents[3] / "README.md").read_text(encoding="utf-8")
+    [block] = [part.split("```")[0] for part in readme.split("```json\n")[1:] if part.startswith('{"rerank"')]
+
+    (ranking,) = Native().parse(json.loads(block)).rankings
+
+    assert ("…", "…\n…") == ranking.documents
