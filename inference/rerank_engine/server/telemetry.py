@@ -76,9 +76,7 @@ class Telemetry:
         if codes:
             fields["errors"] = sorted(set(codes))
         if self._log_text:
-            fields["queries"] = [
-                query[:_SHOWN_CHARACTERS] for record in exchange.records for query in record.queries
-            ]
+            fields["queries"] = [query[:_SHOWN_CHARACTERS] for record in exchange.records for query in record.queries]
         event("request", fields, level=logging.ERROR if reply.status >= 500 else logging.INFO)
 
 
