@@ -4,7 +4,6 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-import boto3
 import pytest
 
 REGION = "us-east-1"
@@ -14,7 +13,9 @@ class Cloud:
     """moto with the kit's control plane, in this process."""
 
     def client(self, service: str) -> Any:
-        return boto3.client(service, region_name=REGION)
+        from rerank_ops.local.control import loopback
+
+        return loopback.client(service, REGION)  # kept between tests: reading service models takes most of the time
 
     def deploy(self, template: dict[str, Any], name: str = "stack", **options: Any) -> dict[str, Any]:
         """Creates or updates a stack and describes it."""
@@ -23,6 +24,18 @@ class Cloud:
         verb = cloudformation.update_stack if name in live else cloudformation.create_stack
         verb(StackName=name, TemplateBody=json.dumps(template), **options)
         return self.stack(name)
+
+    def deployed(self, template: dict[str, Any]) -> None:
+        """Deploys, and says why when it fails."""
+        stack = self.deploy(template)
+        assert stack["StackStatus"] in ("CREATE_COMPLETE", "UPDATE_COMPLETE"), stack.get("StackStatusReason")
+
+    def deleted(self) -> None:
+        """Deletes the stack, and says why when it fails."""
+        stack_id = self.stack()["StackId"]
+        self.client("cloudformation").delete_stack(StackName="stack")
+        stack = self.stack(stack_id)
+        assert "DELETE_COMPLETE" == stack["StackStatus"], stack.get("StackStatusReason")
 
     def stack(self, name: str = "stack") -> dict[str, Any]:
         (found,) = self.client("cloudformation").describe_stacks(StackName=name)["Stacks"]

@@ -220,6 +220,27 @@ def test_a_full_bucket_fails_the_deletion_and_the_next_try_finishes_it(cloud: An
     assert "DELETE_COMPLETE" == cloud.stack(failed["StackId"])["StackStatus"]
 
 
+def test_what_cannot_be_deleted_can_be_left_behind(cloud: Any) -> None:
+    """RetainResources finishes a deletion that failed, and only such a one."""
+    cloud.deploy({"Resources": {"Bucket": {"Type": "AWS::S3::Bucket", "Properties": {"BucketName": "full"}}}})
+    cloud.client("s3").put_object(Bucket="full", Key="a", Body=b"x")
+    cloudformation = cloud.client("cloudformation")
+    with pytest.raises(ClientError, match="DELETE_FAILED state"):
+        cloudformation.delete_stack(StackName="stack", RetainResources=["Bucket"])
+    cloudformation.delete_stack(StackName="stack")
+    cloudformation.delete_stack(StackName="stack", RetainResources=["Bucket"])
+
+    assert [] == cloudformation.describe_stacks()["Stacks"]
+    assert ["full"] == [item["Name"] for item in cloud.client("s3").list_buckets()["Buckets"]]
+
+
+@pytest.mark.parametrize("option", [{"OnFailure": "DELETE"}, {"StackPolicyBody": "{}"}])
+def test_an_option_nobody_carries_out_is_refused(cloud: Any, option: dict[str, str]) -> None:
+    """Options are not dropped in silence."""
+    with pytest.raises(ClientError, match="is not carried out"):
+        cloud.deploy({"Resources": {"A": parameter("1", Name="/a")}}, **option)
+
+
 def test_a_failure_to_undo_is_told(cloud: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """When the rollback fails as well, the stack says both reasons."""
     policy = {"Version": "2012-10-17", "Statement": []}

@@ -58,8 +58,7 @@ def run(args: argparse.Namespace) -> int:
 def _up(args: argparse.Namespace, home: Any) -> int:
     from rerank_ops.local import lifecycle
 
-    local = lifecycle.up(home, say=console.talk, port=args.port, region=args.region, bootstrap=not args.no_bootstrap)
-    console.talk(f"Up: {local.endpoint_url}")
+    lifecycle.up(home, say=console.talk, port=args.port, region=args.region, bootstrap=not args.no_bootstrap)
     console.talk('Use it:  --local with every rerank command, or  eval "$(rerank local env)"')
     console.talk("Stop it: rerank local down")
     return 0

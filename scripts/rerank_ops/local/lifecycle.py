@@ -59,6 +59,7 @@ def up(
             for line in error.output:
                 say(line)
             raise
+    say(f"Up: {local.endpoint_url}")
     return local
 
 

@@ -106,6 +106,7 @@ class LocalServer:
         self.jobs.stop_all()
         self.fleet.stop_all()
         self._jobs.clear()
+        sagemaker_api.attach(self.fleet, self.jobs)  # forgets the records of jobs
 
     def _job_changed(self, view: JobView) -> None:
         self._jobs[view.name] = view

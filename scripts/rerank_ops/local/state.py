@@ -35,7 +35,7 @@ class Home:
         here = Path.cwd()
         for parent in (here, *here.parents):
             if (parent / ".rerank" / "local").is_dir():
-                return cls(parent / ".rerank" / "local")
+                return cls((parent / ".rerank" / "local").resolve())
         return cls(here / ".rerank" / "local")
 
     @property

@@ -8,7 +8,7 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
-from rerank_ops.local.control.errors import ChangeSetNotFound, ControlError, StackExists
+from rerank_ops.local.control.errors import ChangeSetNotFound, ControlError, StackExists, Unsupported
 from rerank_ops.local.control.operations import Operations, Request
 from rerank_ops.local.control.stacks import Stack
 from rerank_ops.local.control.template_url import read_template
@@ -20,6 +20,14 @@ _OPTIONS = (
     "NotificationARNs",
     "OnFailure",
     "RoleARN",
+)
+# What an answer that leaves it out would hide: refused when it is asked for.
+_REFUSED_OPTIONS = (
+    "ImportExistingResources",
+    "ResourcesToImport",
+    "RollbackConfiguration",
+    "StackPolicyBody",
+    "StackPolicyURL",
 )
 _ATTRIBUTE = "_rerank_operations"  # on moto's backend, so that moto's reset forgets the stacks too
 
@@ -73,10 +81,14 @@ def _request(response: Any, previous: Callable[[], Stack] | None = None) -> Requ
         body = template.body if template else None
     if not body:
         raise ControlError("Either Template URL or Template Body must be specified.")
+    for name in _REFUSED_OPTIONS:
+        if _asked_for(parameter(name)):
+            raise Unsupported(f"{name} is not carried out by the AWS on this machine")
     options = {name: parameter(name) for name in _OPTIONS if parameter(name) is not None}
-    if options.pop("OnFailure", None) == "DO_NOTHING":
-        options["DisableRollback"] = True
-    options["DisableRollback"] = str(options.get("DisableRollback", False)).lower() == "true"
+    on_failure = options.pop("OnFailure", "ROLLBACK")
+    if on_failure == "DELETE":
+        raise Unsupported("OnFailure DELETE is not carried out by the AWS on this machine")
+    options["DisableRollback"] = on_failure == "DO_NOTHING" or _asked_for(options.get("DisableRollback"))
     tags = parameter("Tags")
     return Request(
         stack_name=parameter("StackName"),
@@ -85,6 +97,10 @@ def _request(response: Any, previous: Callable[[], Stack] | None = None) -> Requ
         tags=None if tags is None else {tag["Key"]: tag["Value"] for tag in tags},
         options=options,
     )
+
+
+def _asked_for(value: Any) -> bool:
+    return any(value.values()) if isinstance(value, dict) else bool(value)
 
 
 def _create_stack(response: Any, operations: Operations) -> dict[str, Any]:
@@ -97,7 +113,9 @@ def _update_stack(response: Any, operations: Operations) -> dict[str, Any]:
 
 
 def _delete_stack(response: Any, operations: Operations) -> None:
-    operations.delete(response._get_param("StackName"))
+    if response._get_param("DeletionMode") == "FORCE_DELETE_STACK":
+        raise Unsupported("DeletionMode FORCE_DELETE_STACK is not carried out by the AWS on this machine")
+    operations.delete(response._get_param("StackName"), retain=response._get_param("RetainResources") or ())
 
 
 def _create_change_set(response: Any, operations: Operations) -> dict[str, Any]:

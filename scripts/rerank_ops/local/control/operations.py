@@ -1,7 +1,7 @@
 """What CloudFormation's API does to stacks: create, update, delete, change sets, exports and imports."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 from uuid import uuid4
@@ -71,8 +71,11 @@ class Operations:
         self._start(stack, "UPDATE", template, parameters)
         return stack
 
-    def delete(self, name_or_id: str) -> None:
+    def delete(self, name_or_id: str, *, retain: Collection[str] = ()) -> None:
         """DeleteStack: resources go in reverse order of their creation; unknown and deleted stacks are fine.
+
+        Args:
+            retain: logical ids that stay, of a stack whose deletion failed before.
 
         Raises:
             ControlError: termination protection is on, another stack imports an export, or the stack is busy.
@@ -87,10 +90,12 @@ class Operations:
             raise TemplateError(f"Stack [{stack.name}] cannot be deleted while TerminationProtection is enabled")
         if stack.status.endswith("IN_PROGRESS") and stack.status != "REVIEW_IN_PROGRESS":
             raise TemplateError(f"Stack [{stack.name}] cannot be deleted while in status {stack.status}")
+        if retain and stack.status != "DELETE_FAILED":
+            raise TemplateError("RetainResources may only be given for a stack in DELETE_FAILED state")
         for output in stack.outputs:
             self._refuse_in_use(stack, output, "deleted")
         stack.enter("DELETE_IN_PROGRESS", "User Initiated")
-        background.run(lambda: self._delete(stack), f"delete {stack.name}")
+        self._run(stack, "DELETE", lambda: self._delete(stack, retain))
 
     # Change sets
 
@@ -144,7 +149,17 @@ class Operations:
         if verb == "UPDATE":
             stack.updated = now()
         deployment = Deployment(stack.place, stack.resources, template, scope, stack.emit)
-        background.run(lambda: self._deploy(stack, verb, deployment, template, parameters, scope), stack.name)
+        self._run(stack, verb, lambda: self._deploy(stack, verb, deployment, template, parameters, scope))
+
+    def _run(self, stack: Stack, verb: str, work: Callable[[], None]) -> None:
+        def guarded() -> None:
+            try:
+                work()
+            except Exception as error:  # a fault of ours must not leave the stack in progress for ever
+                log.exception("stack %s", stack.name)
+                stack.enter(f"{verb}_FAILED", f"Internal error: {reason(error)}")
+
+        background.run(guarded, f"{verb.lower()} {stack.name}")
 
     def _deploy(
         self,
@@ -189,10 +204,10 @@ class Operations:
         else:
             stack.enter(f"{prefix}_COMPLETE", why)
 
-    def _delete(self, stack: Stack) -> None:
+    def _delete(self, stack: Stack, retain: Collection[str]) -> None:
         problems = []
         for resource in reversed(list(stack.resources.values())):
-            if resource.deletion_policy.startswith("Retain") and resource.deletion_policy != "RetainExceptOnCreate":
+            if resource.deletion_policy.startswith("Retain") or resource.logical_id in retain:
                 stack.emit(resource.logical_id, resource.physical_id, resource.type, "DELETE_SKIPPED")
             elif problem := delete_resource(resource, stack.place, stack.emit):
                 problems.append(f"{resource.logical_id}: {problem}")
