@@ -164,6 +164,15 @@ def test_without_rollback_what_was_made_stays(cloud: Any) -> None:
     assert {"A": "/a"} == cloud.resources()
 
 
+def test_options_that_are_off_are_fine(cloud: Any) -> None:
+    """The CDK CLI sends ImportExistingResources and others even when they are false."""
+    planned = change(cloud, template("1"), "CREATE", ImportExistingResources=False, IncludeNestedStacks=True)
+
+    assert "CREATE_COMPLETE" == planned["Status"]
+    with pytest.raises(ClientError, match="ImportExistingResources is not carried out"):
+        change(cloud, template("1"), "CREATE", ImportExistingResources=True)
+
+
 def test_a_protected_stack_is_not_deleted(cloud: Any) -> None:
     """Termination protection holds until it is taken off."""
     cloud.deploy(json.loads(template("1")))

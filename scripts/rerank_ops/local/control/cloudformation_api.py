@@ -100,7 +100,10 @@ def _request(response: Any, previous: Callable[[], Stack] | None = None) -> Requ
 
 
 def _asked_for(value: Any) -> bool:
-    return any(value.values()) if isinstance(value, dict) else bool(value)
+    """Whether an option is on; the CLI sends the ones that are off as well, as text."""
+    if isinstance(value, dict):
+        return any(value.values())
+    return bool(value) and value != "false"
 
 
 def _create_stack(response: Any, operations: Operations) -> dict[str, Any]:
