@@ -164,13 +164,14 @@ def test_without_rollback_what_was_made_stays(cloud: Any) -> None:
     assert {"A": "/a"} == cloud.resources()
 
 
-def test_options_that_are_off_are_fine(cloud: Any) -> None:
-    """The CDK CLI sends ImportExistingResources and others even when they are false."""
-    planned = change(cloud, template("1"), "CREATE", ImportExistingResources=False, IncludeNestedStacks=True)
+def test_the_clis_options_are_taken(cloud: Any) -> None:
+    """What `cdk bootstrap` and `cdk deploy` always send is fine; reverting drift is refused."""
+    always = {"ImportExistingResources": True, "IncludeNestedStacks": True}
+    planned = change(cloud, template("1"), "CREATE", **always)
 
     assert "CREATE_COMPLETE" == planned["Status"]
-    with pytest.raises(ClientError, match="ImportExistingResources is not carried out"):
-        change(cloud, template("1"), "CREATE", ImportExistingResources=True)
+    with pytest.raises(ClientError, match="DeploymentMode is not carried out"):
+        change(cloud, template("1"), "CREATE", DeploymentMode="REVERT_DRIFT")
 
 
 def test_a_protected_stack_is_not_deleted(cloud: Any) -> None:

@@ -21,9 +21,10 @@ _OPTIONS = (
     "OnFailure",
     "RoleARN",
 )
-# What an answer that leaves it out would hide: refused when it is asked for.
+# What an answer that leaves it out would hide: refused when it is asked for. ImportExistingResources is not among them:
+# `cdk bootstrap` always sets it, and where a resource does exist already, creating it fails aloud.
 _REFUSED_OPTIONS = (
-    "ImportExistingResources",
+    "DeploymentMode",
     "ResourcesToImport",
     "RollbackConfiguration",
     "StackPolicyBody",
