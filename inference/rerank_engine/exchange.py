@@ -13,6 +13,7 @@ from rerank_engine.attributes import CUSTOM_ATTRIBUTES, with_usage
 from rerank_engine.dialects import Dialect, RerankRequest, expected_at, said
 from rerank_engine.errors import InvalidRequest, RerankError, Unavailable
 from rerank_engine.media import JSON, MediaType
+from rerank_engine.score_cache import Recall
 from rerank_engine.scoring import Outcome, Score, TokenIds
 from rerank_engine.types import RerankResult
 
@@ -86,7 +87,8 @@ class Exchange:
         fallback: whose error shape answers while no record is read.
         records: one for JSON, one a line for JSON Lines and CSV.
         failure: an error of the call as a whole; records do not matter then.
-        outcome: scores of all pairs of all records, in order.
+        recall: what the cache knows of the pairs; None without a cache.
+        outcome: scores of all pairs of all records, in order; before `Service.close`, of those in `pairs`.
     """
 
     request_id: str
@@ -96,11 +98,17 @@ class Exchange:
     fallback: Dialect = field(default_factory=lambda: expected_at(None))
     records: list[Record] = field(default_factory=list)
     failure: RerankError | None = None
+    recall: Recall | None = None
     outcome: Outcome = field(default_factory=Outcome)
 
     @property
-    def pairs(self) -> list[TokenIds]:
-        """Token ids of every pair to score: those of all records, to be packed together."""
+    def pairs(self) -> Sequence[TokenIds]:
+        """Token ids of every pair to score: those of all records that no cache knows, to be packed together."""
+        return self.all_pairs if self.recall is None else self.recall.missing
+
+    @property
+    def all_pairs(self) -> list[TokenIds]:
+        """Token ids of every pair, known or not."""
         return [pair.ids for record in self.records for prepared in record.prepared for pair in prepared.pairs]
 
     @property

@@ -9,16 +9,21 @@ One limit remains: the toolkit labels each answer with the caller's Accept heade
 
 import logging
 import os
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from rerank_engine import logs
 from rerank_engine.attributes import CUSTOM_ATTRIBUTES, echoable
 from rerank_engine.dialects import guess, said
 from rerank_engine.errors import NotReady, RerankError
 from rerank_engine.exchange import Exchange, new_request_id
 from rerank_engine.hosting import Hosting, read_settings
+from rerank_engine.integrity import check_bundle
+from rerank_engine.scoring import DirectScorer
+from rerank_engine.server.telemetry import Telemetry
 from rerank_engine.service import Service
 from rerank_engine.settings import Settings
 
@@ -26,11 +31,14 @@ _log = logging.getLogger("rerank")
 
 
 class Handler:
-    """A service, or the reason why there is none."""
+    """A service, or the reason why there is none; `telemetry` counts and logs what it answers."""
 
-    def __init__(self, service: Service | None, failure: RerankError | None = None) -> None:
+    def __init__(
+        self, service: Service | None, failure: RerankError | None = None, telemetry: Telemetry | None = None
+    ) -> None:
         self.service = service
         self.failure = failure
+        self.telemetry = telemetry or Telemetry()
 
     def answer(
         self, data: bytes | bytearray | str | None, content_type: str | None, accept: str | None, context: Any = None
@@ -39,17 +47,22 @@ class Handler:
 
         `data` is text for exactly application/json, a bytearray otherwise, and None for form data.
         """
+        started = time.perf_counter()
         attributes = header(context, CUSTOM_ATTRIBUTES)
         if self.service is not None:
-            reply = self.service.handle(data or b"", content_type, accept, attributes)
+            exchange, reply = self.service.run(data or b"", content_type, accept, attributes)
         else:
             failure = self.failure or NotReady("The model is not loaded.")
-            unread = Exchange(new_request_id(), attributes=echoable(attributes), fallback=guess(data or b""))
-            reply = unread.error_reply(failure)
+            exchange = Exchange(new_request_id(), attributes=echoable(attributes), fallback=guess(data or b""))
+            exchange.failure = failure
+            reply = exchange.error_reply(failure)
         if context is not None:
             context.set_response_status(code=reply.status, phrase=reply.phrase, idx=0)
             for name, value in reply.headers.items():
                 context.set_response_header(0, name, value)
+        self.telemetry.answered(
+            "/invocations", exchange, reply, len(data or b""), time.perf_counter() - started, headers_of(context)
+        )
         return reply.body.decode()
 
 
@@ -60,9 +73,17 @@ def load(model_dir: str, env: Mapping[str, str] = os.environ) -> Handler:
 
         hosting = Hosting.from_env(env)
         settings = share_cores(read_settings(env, Path(model_dir)), hosting, os.cpu_count() or 1)
+        if settings.verify_bundle:
+            check_bundle(Path(model_dir))
         reranker = Reranker.load(Path(model_dir), settings)
         reranker.check_canary()
-        return Handler(Service(reranker, settings, hosting=hosting))
+        if "SAGEMAKER_PROGRAM" in env:  # behind AWS's toolkit; whoever else imports this has a log of their own
+            logs.configure(settings.log_level, logs.container_stdout())
+        telemetry = Telemetry(settings, emf_every_s=0.0)
+        telemetry.loaded(reranker.model_name)
+        scorer = DirectScorer(reranker, settings)
+        scorer.observe = telemetry.passed
+        return Handler(Service(reranker, settings, hosting=hosting, scorer=scorer), telemetry=telemetry)
     except Exception as error:
         reason = said(error) if isinstance(error, RerankError) else f"{type(error).__name__}: {error}"
         _log.error("the model failed to load", exc_info=error)
@@ -82,7 +103,10 @@ def share_cores(settings: Settings, hosting: Hosting, cores: int) -> Settings:
 
 def header(context: Any, name: str) -> str | None:
     """A request header whatever its case; the toolkit's own lookup is case-sensitive."""
-    if context is None:
-        return None
-    headers = context.get_all_request_header(0) or {}
-    return next((value for key, value in headers.items() if key.lower() == name.lower()), None)
+    return headers_of(context).get(name.lower())
+
+
+def headers_of(context: Any) -> Mapping[str, str]:
+    """The request's headers, their names in lower case."""
+    found = {} if context is None else context.get_all_request_header(0) or {}
+    return {name.lower(): value for name, value in found.items()}

@@ -12,9 +12,11 @@ import queue
 import sys
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TextIO
 
 LOGGER = logging.getLogger("rerank")
+METRICS = logging.getLogger("rerank.metrics")  # written whatever the log level
 _MOST_WAITING = 10_000
 
 
@@ -27,6 +29,11 @@ def event(
 ) -> None:
     """Log one thing that happened, with its numbers; `trace` adds an error's traceback."""
     LOGGER.log(level, name, exc_info=trace, extra={"fields": fields or {}})
+
+
+def metrics(fields: Mapping[str, object]) -> None:
+    """Write a line of metrics (see emf.py)."""
+    METRICS.info("metrics", extra={"fields": fields})
 
 
 class JsonFormatter(logging.Formatter):
@@ -66,5 +73,17 @@ def configure(level: str, stream: TextIO | None = None) -> logging.handlers.Queu
         logger.handlers = [_Dropping(waiting)]
         logger.setLevel(least)
         logger.propagate = False
+    METRICS.setLevel(logging.INFO)
     listener.start()
     return listener
+
+
+def container_stdout() -> TextIO:
+    """Standard output of the container's first process: what SageMaker sends to CloudWatch, as it is.
+
+    Behind AWS's toolkit our own standard output goes through Java's log, which puts words before each line: no JSON.
+    """
+    try:
+        return Path("/proc/1/fd/1").open("a", encoding="utf-8")
+    except OSError:
+        return sys.stdout

@@ -3,12 +3,15 @@
 https://prometheus.io/docs/instrumenting/exposition_formats/ (version 0.0.4). New SageMaker endpoints scrape /metrics.
 """
 
+import os
 import threading
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+RATIOS = (0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0)
 SIZES = (1.0, 4.0, 16.0, 64.0, 256.0, 1024.0, 4096.0, 16384.0, 65536.0)
 
 Labels = tuple[tuple[str, str], ...]
@@ -91,6 +94,14 @@ class Histogram(Metric):
             reached += count
             samples.append(("_bucket", (("le", bound),), reached))
         return [*samples, ("_sum", (), total), ("_count", (), reached)]
+
+
+def resident_bytes() -> float:
+    """This process' resident memory, in bytes; 0 where the system does not tell."""
+    try:
+        return float(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, ValueError, IndexError):
+        return 0.0
 
 
 def exposition(metrics: Sequence[Metric]) -> str:

@@ -13,10 +13,9 @@ from concurrent.futures import Future
 
 from rerank_engine.errors import DeadlineExceeded, NotReady, Overloaded, RerankError
 from rerank_engine.packing import fair_batch, longest_first, slice_tokens
-from rerank_engine.scoring import Forward, Outcome, Score, TokenIds, isolate
+from rerank_engine.scoring import Forward, Observe, Outcome, Score, TokenIds, isolate
 from rerank_engine.settings import Settings
 
-Observe = Callable[[int, int, float], None]
 SLICE_S = 0.25
 
 _log = logging.getLogger("rerank")
@@ -92,8 +91,13 @@ class Scheduler:
     @property
     def stuck(self) -> bool:
         """Whether one forward pass has taken longer than any request may: a hung device."""
+        return self.pass_s > self._settings.deadline_seconds
+
+    @property
+    def pass_s(self) -> float:
+        """Seconds that the forward pass under way has taken so far; 0 between two."""
         since = self._forward_since
-        return since is not None and self._clock() - since > self._settings.deadline_seconds
+        return 0.0 if since is None else self._clock() - since
 
     @property
     def waiting(self) -> int:
@@ -132,6 +136,16 @@ class Scheduler:
             self._closing = self._closing or "The server is shutting down."
             self._changed.notify_all()
             return self._changed.wait_for(lambda: not self._jobs, timeout_s)
+
+    def abandon(self, error: RerankError) -> None:
+        """Fail every call that is not answered, so that it gets a reply while there is still time to send one."""
+        with self._changed:
+            self._closing = self._closing or error.message
+            left = list(self._jobs)
+            self._jobs.clear()
+            self._changed.notify_all()
+        for job in left:
+            job.fail(error)
 
     def join(self, timeout_s: float) -> None:
         """Wait for the worker thread to end."""

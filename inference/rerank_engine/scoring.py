@@ -14,6 +14,7 @@ from rerank_engine.types import RerankOptions, RerankResult, Timings
 TokenIds = Sequence[int]
 Score = float | RerankError
 Forward = Callable[[Sequence[TokenIds]], Sequence[float]]
+Observe = Callable[[int, int, float], None]
 
 _log = logging.getLogger("rerank")
 _MOST_FAILURES = 32
@@ -62,9 +63,13 @@ class DirectScorer:
     """The engine with nobody else waiting: what AWS's container has, where each process answers one call at a time.
 
     Slices of one token budget, so that a deadline can be kept between them.
+
+    Attributes:
+        observe: told of each slice: pairs, tokens, seconds.
     """
 
     def __init__(self, engine: Engine, settings: Settings, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self.observe: Observe = lambda pairs, tokens, seconds: None
         self._forward = engine.forward
         self._settings = settings
         self._clock = clock
@@ -85,8 +90,10 @@ class DirectScorer:
                 [lengths], [done], token_budget=self._settings.token_budget, max_pairs=self._settings.max_batch_pairs
             )
             chosen = order[done : done + count]
+            began = self._clock()
             for index, score in zip(chosen, isolate(self._forward, [pairs[i] for i in chosen]), strict=True):
                 scores[index] = score
+            self.observe(count, sum(lengths[done : done + count]), self._clock() - began)
             done += count
         return Outcome(scores, forward_s=self._clock() - started)
 

@@ -20,6 +20,7 @@ from rerank_engine.errors import FieldError, InvalidRequest, PayloadTooLarge, Re
 from rerank_engine.exchange import Exchange, HttpReply, Record, digest_of, new_request_id, slices, split_scores
 from rerank_engine.hosting import Hosting
 from rerank_engine.media import MediaType, negotiate, parse_content_type
+from rerank_engine.score_cache import ScoreCache
 from rerank_engine.scoring import DirectScorer, Engine, Score, Scorer, as_rerank_error
 from rerank_engine.settings import Settings
 from rerank_engine.types import Timings
@@ -35,6 +36,7 @@ class Service:
         self.settings = settings
         self.hosting = hosting or Hosting()
         self.scorer = scorer or DirectScorer(engine, settings)
+        self.cache = ScoreCache(settings.cache_entries) if settings.cache_entries else None
         self.max_body_bytes = self.hosting.max_body_bytes(settings)
         self.deadline_s = self.hosting.deadline_s(settings)
 
@@ -47,13 +49,24 @@ class Service:
         path: str | None = None,
     ) -> HttpReply:
         """The answer to one request. Never raises. Where a server has several paths, `path` tells look-alikes apart."""
+        return self.run(body, content_type, accept, custom_attributes, path)[1]
+
+    def run(
+        self,
+        body: bytes | bytearray | str,
+        content_type: str | None,
+        accept: str | None = None,
+        custom_attributes: str | None = None,
+        path: str | None = None,
+    ) -> tuple[Exchange, HttpReply]:
+        """As `handle`; beside the answer, what there is to count and to log about it."""
         exchange = self.open(body, content_type, accept, custom_attributes, path)
         if exchange.failure is None:
             try:
                 exchange.outcome = self.scorer.score(exchange.pairs, deadline_s=self.deadline_s)
             except Exception as error:
                 exchange.failure = as_rerank_error(error)
-        return self.close(exchange)
+        return exchange, self.close(exchange)
 
     def open(
         self,
@@ -72,6 +85,7 @@ class Service:
             if len(body) > self.max_body_bytes:
                 raise PayloadTooLarge(f"The body has {len(body)} bytes; at most {self.max_body_bytes} are read.")
             exchange.records = self._records(body, media, path)
+            exchange.recall = None if self.cache is None else self.cache.recall(exchange.all_pairs)
         except Exception as error:
             exchange.failure = as_rerank_error(error)
             exchange.fallback = guess(body, path)
@@ -81,6 +95,8 @@ class Service:
         """Rank and render what was scored."""
         try:
             if exchange.failure is None:
+                if self.cache is not None and exchange.recall is not None:
+                    exchange.outcome = self.cache.complete(exchange.recall, exchange.outcome)
                 return self._answer(exchange)
         except Exception as error:
             exchange.failure = as_rerank_error(error)

@@ -136,10 +136,38 @@ class Settings:
     drain_seconds: float = _knob(
         25.0, "After SIGTERM, time to finish what was accepted; SageMaker kills at 30.", unit="s", low=0.0, high=3600.0
     )
+    hang_exit_seconds: float = _knob(
+        120.0,
+        "A forward pass that takes this long never ends: the process does, and SageMaker starts a new one. From "
+        "RERANK_DEADLINE_SECONDS on, /ping says 503. 0 waits for ever.",
+        unit="s",
+        low=0.0,
+        high=86_400.0,
+    )
+    verify_bundle: bool = _knob(
+        True, "Hold the bundle's files against the sha256 in its manifest before loading: 1 s for a model of 1 GB."
+    )
+    cache_entries: int = _knob(
+        0,
+        "Pairs whose scores are remembered, the least recently used forgotten first: 200 bytes each. 0 remembers none.",
+        unit="pairs",
+        low=0,
+        high=100_000_000,
+    )
     threads: int = _knob(0, "CPU threads of the forward pass; 0 takes every core.", unit="threads", low=0, high=1024)
     bind_host: str = _knob("127.0.0.1", "Address the server binds; the container image sets 0.0.0.0.")
     model_dir: str = _knob("", "Folder of the model; empty takes SageMaker's /opt/ml/model.")
     log_level: str = _knob("info", "Least severe log line written.", choices=("debug", "info", "warning", "error"))
+    emf_namespace: str = _knob(
+        "",
+        "CloudWatch namespace, such as Rerank/production, for metrics in Embedded Metric Format on standard output. "
+        "Empty writes none: CloudWatch bills custom metrics, 13 here for each namespace and model.",
+    )
+    otel: bool = _knob(
+        False,
+        "Send a trace of each request with OpenTelemetry, which has to be installed and is set by OTEL_* variables. "
+        "Under network isolation nothing gets out.",
+    )
     log_text: bool = _knob(False, "Write query text into logs. Off: logs carry sizes and timings only.")
 
     def __post_init__(self) -> None:

@@ -16,7 +16,7 @@ from rerank_engine.attributes import CUSTOM_ATTRIBUTES, echoable
 from rerank_engine.dialects import expected_at
 from rerank_engine.errors import DeadlineExceeded, Overloaded
 from rerank_engine.exchange import Exchange, HttpReply, new_request_id
-from rerank_engine.metrics import CONTENT_TYPE
+from rerank_engine.metrics import CONTENT_TYPE, resident_bytes
 from rerank_engine.scheduler import Job, Scheduler
 from rerank_engine.scoring import Outcome, as_rerank_error
 from rerank_engine.server.http import Call, ClientGone, MethodNotAllowed, NotFound, Receive, Scope, Send, send_reply
@@ -47,6 +47,9 @@ class App:
         telemetry.gauge("rerank_ready", "1 when /ping answers 200.", lambda: float(life.trouble() is None))
         telemetry.gauge("rerank_inflight_requests", "Requests accepted and not answered.", lambda: self.inflight)
         telemetry.gauge("rerank_queued_requests", "Requests whose pairs wait for the model.", lambda: life.waiting)
+        telemetry.gauge("rerank_pass_seconds", "Age of the forward pass under way; 0 between two.", lambda: life.pass_s)
+        telemetry.gauge("rerank_cached_pairs", "Pairs whose scores are remembered.", lambda: life.cached)
+        telemetry.gauge("process_resident_memory_bytes", "Resident memory.", resident_bytes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection's request (ASGI)."""
@@ -58,7 +61,7 @@ class App:
         except ClientGone:
             self.telemetry.requests.add(path=call.path, status="499")
             return
-        await send_reply(send, reply, head=call.method == "HEAD")
+        await send_reply(send, reply, head=call.method == "HEAD", close=self.life.draining)
 
     async def _route(self, call: Call) -> HttpReply:
         routes = ROUTES.get(call.path)
@@ -98,6 +101,7 @@ class App:
         self.inflight += 1
         try:
             service, scheduler = self.life.serving()
+            self.telemetry.loaded(service.engine.model_name)
             if self.inflight > self.life.settings.max_queued_requests:
                 raise Overloaded(f"{self.inflight - 1} requests are waiting.", tip="Try again, or add instances.")
             async with asyncio.timeout(service.deadline_s):
@@ -118,7 +122,7 @@ class App:
             self.inflight -= 1
         seconds = time.perf_counter() - started
         asyncio.get_running_loop().call_soon(  # that is, after the answer was sent
-            self.telemetry.answered, call.path, exchange, reply, len(body), seconds
+            self.telemetry.answered, call.path, exchange, reply, len(body), seconds, call.headers
         )
         return reply
 

@@ -73,9 +73,10 @@ class Call:
             pass
 
 
-async def send_reply(send: Send, reply: HttpReply, *, head: bool = False) -> None:
-    """Send an answer; for HEAD everything but the body."""
+async def send_reply(send: Send, reply: HttpReply, *, head: bool = False, close: bool = False) -> None:
+    """Send an answer; for HEAD everything but the body. `close` ends the connection after it."""
     headers = [("content-type", reply.content_type)] if reply.body else []
+    headers += [("connection", "close")] if close else []
     headers += [*reply.headers.items(), ("content-length", str(len(reply.body)))]
     encoded = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers]
     await send({"type": "http.response.start", "status": reply.status, "headers": encoded})

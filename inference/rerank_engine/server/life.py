@@ -6,14 +6,17 @@ forward pass hangs, and the server is not shutting down.
 
 import logging
 import threading
+import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Protocol
 
 from rerank_engine.errors import NotReady, RerankError
 from rerank_engine.hosting import Hosting
+from rerank_engine.integrity import check_bundle
 from rerank_engine.logs import event
-from rerank_engine.scheduler import Observe, Scheduler
-from rerank_engine.scoring import Engine
+from rerank_engine.scheduler import Scheduler
+from rerank_engine.scoring import Engine, Observe
 from rerank_engine.service import Service
 from rerank_engine.settings import Settings
 
@@ -63,7 +66,8 @@ class Life:
     def trouble(self) -> str | None:
         """Why a request sent now would not be answered; None when it would."""
         if self.failure is not None:
-            return f"the model failed to load: {self.failure.message}"
+            loaded = self._scheduler is not None
+            return self.failure.message if loaded else f"the model failed to load: {self.failure.message}"
         if self.draining:
             return "shutting down"
         if self._scheduler is None:
@@ -71,6 +75,20 @@ class Life:
         if not self._scheduler.alive:
             return "the model's worker is dead"
         return "a forward pass hangs" if self._scheduler.stuck else None
+
+    def beyond_recovery(self) -> str | None:
+        """Why only a new process can help; None while this one may."""
+        if self._scheduler is None or self.draining:
+            return None
+        if not self._scheduler.alive:
+            return "the model's worker is dead"
+        most_s, taken_s = self.settings.hang_exit_seconds, self._scheduler.pass_s
+        return f"a forward pass has taken {taken_s:.0f} s" if 0 < most_s < taken_s else None
+
+    def abandon(self) -> None:
+        """Answer 503 to what is not done: the time to shut down is nearly over."""
+        if self._scheduler is not None:
+            self._scheduler.abandon(NotReady("The server is shutting down.", retry_after_s=_RETRY_AFTER_S))
 
     def serving(self) -> tuple[Service, Scheduler]:
         """What answers requests.
@@ -86,6 +104,17 @@ class Life:
     def waiting(self) -> int:
         """Calls in the scheduler's hands."""
         return 0 if self._scheduler is None else self._scheduler.waiting
+
+    @property
+    def pass_s(self) -> float:
+        """Seconds that the forward pass under way has taken."""
+        return 0.0 if self._scheduler is None else self._scheduler.pass_s
+
+    @property
+    def cached(self) -> int:
+        """Pairs whose scores are remembered."""
+        cache = None if self._service is None else self._service.cache
+        return 0 if cache is None else len(cache)
 
     def end(self) -> bool:
         """Stop the worker; False when it, or the loading, goes on regardless."""
@@ -117,8 +146,17 @@ def loader(hosting: Hosting, settings: Settings) -> Load:
     """How the real engine is loaded: torch is imported only then."""
 
     def load() -> ServedEngine:
+        if settings.verify_bundle:
+            checked(hosting.model_dir(settings))
         from rerank_engine.engine import Reranker
 
         return Reranker.load(hosting.model_dir(settings), settings)
 
     return load
+
+
+def checked(model_dir: Path) -> None:
+    """Hold the bundle against its manifest, and log what it took. Raises CheckpointError."""
+    started = time.perf_counter()
+    files = check_bundle(model_dir)
+    event("bundle checked", {"files": files, "seconds": round(time.perf_counter() - started, 3)})

@@ -21,9 +21,12 @@ from rerank_engine.hosting import Hosting, read_settings
 from rerank_engine.server.app import App
 from rerank_engine.server.life import Life, loader
 from rerank_engine.server.telemetry import Telemetry
+from rerank_engine.server.watchdog import Watchdog
 from rerank_engine.settings import Settings
 
 _BACKLOG = 2048
+_LINGER_S = 0.5  # after SIGTERM, when busy: callers on open connections are told to close them, not cut off
+_LAST_WORDS_S = 2.0  # before the end of the drain: time to send a 503 to whoever still waits
 _KEEP_ALIVE_S = 75  # longer than SageMaker's 60 s, so that its router closes idle connections, not we
 
 
@@ -39,31 +42,35 @@ def main(arguments: Sequence[str], env: Mapping[str, str] = os.environ) -> int:
         settings = read_settings(env, hosting.model_dir(Settings.from_env(env)))
         return _run(settings, hosting)
     except RerankError as error:
-        print(f"ERROR {error.message}" + (f"\nTIP {error.tip}" if error.tip else ""), file=sys.stderr)
-        return 1
+        return _told(error)
+
+
+def _told(error: RerankError) -> int:
+    print(f"ERROR {error.message}" + (f"\nTIP {error.tip}" if error.tip else ""), file=sys.stderr, flush=True)
+    return 1
 
 
 def _run(settings: Settings, hosting: Hosting) -> int:
     listening = listen(settings.bind_host, hosting.port)
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))  # until the event loop takes over: there is nothing to drain
     listener = logs.configure(settings.log_level)
-    telemetry = Telemetry(log_text=settings.log_text)
+    telemetry = Telemetry(settings)
     life = Life(settings, hosting, loader(hosting, settings), observe=telemetry.passed)
     life.start()
     logs.event("listening", {"host": settings.bind_host, "port": listening.getsockname()[1]})
     try:
-        server = _uvicorn(App(life, telemetry), settings)
-        asyncio.run(_serve(server, life, listening))
+        app = App(life, telemetry)
+        asyncio.run(_serve(_uvicorn(app, settings), app, listening))
         ended = life.end()
+        telemetry.close()
         logs.event("stopped", {"drained": ended})
     finally:
         listener.stop()
-    if life.failure is not None:
-        raise life.failure
+    code = 0 if life.failure is None else _told(life.failure)
     if not ended:  # a thread is still importing torch or computing: the interpreter would crash or wait for it
         sys.stdout.flush()
-        os._exit(0)
-    return 0
+        os._exit(code)
+    return code
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -106,16 +113,25 @@ def _uvicorn(app: App, settings: Settings) -> Any:
     return server
 
 
-async def _serve(server: Any, life: Life, listening: socket.socket) -> None:
+async def _serve(server: Any, app: App, listening: socket.socket) -> None:
+    """Serve until SIGTERM, or until the model fails.
+
+    On SIGTERM requests that come are refused with 503 and a closed connection; for a moment the port stays open for
+    them, if there were any. What was accepted is computed. What is not done shortly before the end gets a 503, too.
+    """
     loop = asyncio.get_running_loop()
+    life = app.life
 
     def stop() -> None:
         server.should_exit = True
 
     def drain() -> None:
-        logs.event("draining")
+        if life.draining:
+            return
+        logs.event("draining", {"inflight": app.inflight})
         life.draining = True
-        stop()
+        loop.call_later(_LINGER_S if app.inflight else 0.0, stop)
+        loop.call_later(max(0.0, life.settings.drain_seconds - _LAST_WORDS_S), life.abandon)
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, drain)
@@ -126,4 +142,6 @@ async def _serve(server: Any, life: Life, listening: socket.socket) -> None:
 
     life.on_failure = stop_from_afar
     if life.failure is None:
+        watching = loop.create_task(Watchdog(life, stop, app.telemetry.due).watch())
         await server.serve(sockets=[listening])
+        watching.cancel()
