@@ -1,6 +1,10 @@
 """A checkpoint of any shape with weights drawn at random, and a tokenizer of the kind that such models have."""
 
 import json
+import math
+import re
+import string
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +16,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 LARGEST_VOCABULARY = 4000
+_PIECE = re.compile(r"▁?\w+|▁?[^\w\s]")  # words and punctuation, the first of each between spaces marked
 
 
 def make_random_checkpoint(folder: Path, name: str, shape: Shape, text: Sequence[str], *, seed: int = 0) -> Path:
@@ -23,7 +28,7 @@ def make_random_checkpoint(folder: Path, name: str, shape: Shape, text: Sequence
         folder: made if absent.
         name: what the model calls itself.
         shape: what it is shaped like.
-        text: what its tokenizer is trained on; words of it become single tokens, as common words are in published ones.
+        text: what its tokenizer is made from; words of it become single tokens, as common words are in published ones.
         seed: of the weights.
     """
     from safetensors.torch import save_file
@@ -86,20 +91,21 @@ def _wordpiece(text: Sequence[str]) -> "Tokenizer":
 
 
 def _unigram(text: Sequence[str]) -> "Tokenizer":
-    """As XLM-RoBERTa and DeBERTa have it: sentencepiece's Unigram, spaces as `▁`."""
-    from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
+    """As XLM-RoBERTa and DeBERTa have it: sentencepiece's Unigram, spaces as `▁`.
 
-    tokenizer = Tokenizer(models.Unigram())
+    Not trained: on little text a trained one cuts common words into pieces, which the published ones do not.
+    """
+    from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, processors
+
+    counts = Counter(piece for line in text for word in line.split() for piece in _PIECE.findall(f"▁{word}"))
+    rare = dict.fromkeys(["▁", *string.printable.strip()], math.log(0.01 / counts.total()))
+    scores = rare | {piece: math.log(count / counts.total()) for piece, count in counts.items()}
+    specials = ["<s>", "<pad>", "</s>", "<unk>"]
+    tokenizer = Tokenizer(models.Unigram([*((piece, 0.0) for piece in specials), *scores.items()], unk_id=3))
+    tokenizer.add_special_tokens(specials)
     spaces = normalizers.Replace(Regex(r"\s+"), " ")
     tokenizer.normalizer = normalizers.Sequence([normalizers.NFKC(), spaces, normalizers.Strip()])
     tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
-    trainer = trainers.UnigramTrainer(
-        vocab_size=LARGEST_VOCABULARY,
-        special_tokens=["<s>", "<pad>", "</s>", "<unk>"],
-        unk_token="<unk>",  # noqa: S106 - a token of text, not of access
-        show_progress=False,
-    )
-    tokenizer.train_from_iterator(text, trainer)
     tokenizer.post_processor = processors.TemplateProcessing(
         single="<s> $A </s>", pair="<s> $A </s> </s> $B </s>", special_tokens=[("<s>", 0), ("</s>", 2)]
     )

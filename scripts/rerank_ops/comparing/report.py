@@ -48,7 +48,7 @@ class Comparison:
             f"average, {span} tokens a pair), each model in a process of its own, turn and turn about, on "
             f"{self.machine}. pairs/s: of the median round. speed: how many times as fast as {self.models[0].label}, "
             "median over rounds. p50, p95: of a request, from text to ranking. peak MB: of the process, Python and "
-            "PyTorch included."
+            "PyTorch included; weights that run in the precision they are stored in count as far as they were read."
         )
 
     @property
