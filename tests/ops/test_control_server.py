@@ -13,6 +13,8 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from rerank_ops.errors import Refused
+from rerank_ops.local import cdk
 from rerank_ops.local.server import LocalServer
 from rerank_ops.local.state import HEALTH_PATH, STATUS_PATH, Home, LocalAws
 
@@ -169,6 +171,27 @@ def test_an_unknown_endpoint_is_a_validation_error(running: Running) -> None:
         running.client("sagemaker-runtime").invoke_endpoint(EndpointName="nobody", Body=b"{}")
 
     assert "ValidationError" == caught.value.response["Error"]["Code"]
+
+
+def test_a_deployments_buckets_are_emptied_before_it_goes(running: Running) -> None:
+    """Every version goes, in the buckets of that deployment only; a protected stack stops it before."""
+    local, s3, cloudformation = running.server.describe(), running.client("s3"), running.client("cloudformation")
+    versioned = {"Type": "AWS::S3::Bucket", "Properties": {"VersioningConfiguration": {"Status": "Enabled"}}}
+    body = json.dumps({"Resources": {"Bucket": versioned}, "Outputs": {"Name": {"Value": {"Ref": "Bucket"}}}})
+    for name in ("Rerank-a-Foundation", "Rerank-b-Foundation"):
+        cloudformation.create_stack(StackName=name, TemplateBody=body)
+    buckets = [running.settled(f"Rerank-{name}-Foundation")["Outputs"][0]["OutputValue"] for name in "ab"]
+    for bucket in (*buckets, *buckets):
+        s3.put_object(Bucket=bucket, Key="a", Body=b"x")
+    said: list[str] = []
+    cdk.empty_buckets(local, "Rerank-a-", say=said.append)
+    cloudformation.update_termination_protection(StackName="Rerank-b-Foundation", EnableTerminationProtection=True)
+
+    assert [f"{buckets[0]}: 2 objects deleted"] == said
+    assert [0, 2] == [len(s3.list_object_versions(Bucket=bucket).get("Versions", [])) for bucket in buckets]
+    cdk.refuse_protected(local, "Rerank-a-")
+    with pytest.raises(Refused, match="Rerank-b-Foundation is protected"):
+        cdk.refuse_protected(local, "Rerank-b-")
 
 
 @pytest.mark.parametrize("headers", [{"Origin": "https://example.com"}, {"Host": "evil.example.com"}])

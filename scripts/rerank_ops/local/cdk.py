@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from rerank_ops.errors import NotFound
+from rerank_ops.errors import NotFound, Refused
 from rerank_ops.local.cdk_cli import Say, ensure_cli, is_detail, project_root
 from rerank_ops.local.state import ACCOUNT, Home, LocalAws, without_aws
 
@@ -72,15 +72,27 @@ def destroy(deployment: str, *, local: LocalAws | None = None, root: Path | None
 
     Raises:
         NotFound: no local AWS runs here, or the deployment was not deployed into it.
+        Refused: a stack is protected against termination; nothing was touched.
         CdkFailed: something could not be deleted.
     """
     local, root = local or LocalAws.load(), root or project_root()
     assembly = _assembly(local, deployment)
     if not (assembly / "manifest.json").is_file():
         raise NotFound(f"{deployment} was not deployed into the local AWS at {local.endpoint_url}.")
+    refuse_protected(local, f"Rerank-{deployment}-")
     empty_buckets(local, f"Rerank-{deployment}-", say=say)
     _run("destroy", ["--app", str(assembly), "--force"], local=local, root=root, say=_briefly(say))
     shutil.rmtree(assembly, ignore_errors=True)
+
+
+def refuse_protected(local: LocalAws, prefix: str) -> None:
+    """Raises Refused when a stack whose name starts with `prefix` is protected against termination."""
+    for stack in _client(local, "cloudformation").describe_stacks()["Stacks"]:
+        if stack["StackName"].startswith(prefix) and stack.get("EnableTerminationProtection"):
+            raise Refused(
+                f"{stack['StackName']} is protected against termination, as its deployment says.",
+                tip="`rerank local down` forgets everything at once.",
+            )
 
 
 def empty_buckets(local: LocalAws, prefix: str, *, say: Say) -> None:

@@ -198,10 +198,10 @@ def _images(backend: Any) -> dict[str, str]:
     return {name: (model.primary_container or {}).get("Image", "") for name, model in backend._models.items()}
 
 
-def _capture(config: Mapping[str, Any]) -> dict[str, Any]:
+def _capture(config: Mapping[str, Any]) -> dict[str, Any] | None:
     capture = config.get("DataCaptureConfig") or {}
     if not capture:
-        return {}
+        return None
     enabled = bool(capture.get("EnableCapture", False))
     return {
         "EnableCapture": enabled,
