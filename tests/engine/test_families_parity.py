@@ -192,6 +192,20 @@ def test_reduced_storage_is_read(case: str, stored: torch.dtype, published: Call
     assert expected == pytest.approx(logits, abs=0.05 if stored == torch.bfloat16 else 0.01, rel=0)
 
 
+@every_case
+def test_bf16_stays_near(case: str, published: Callable[..., Any]) -> None:
+    """Matrix products in bf16, norms, heads and softmax in float32: logits are float32 and near the exact ones."""
+    folder, reference = published(case)
+    ids = pairs(*LENGTHS)
+    expected = expected_logits(reference, ids)
+
+    with torch.inference_mode():
+        logits = load(folder, torch.bfloat16)(pack(ids))
+
+    assert torch.float32 == logits.dtype
+    assert expected == pytest.approx(logits.tolist(), abs=0.15, rel=0)
+
+
 @pytest.mark.parametrize(
     ("case", "name"),
     [

@@ -64,7 +64,7 @@ class DisentangledAttention:
             The shape of `q`.
         """
         scale = (3 * q.shape[-1]) ** -0.5
-        keys_of, queries_of = ((near * scale).to(self.dtype).permute(1, 2, 0) for near in (near_k, near_q))  # (H, d, N)
+        keys_of, queries_of = ((near.to(self.dtype) * scale).permute(1, 2, 0) for near in (near_k, near_q))  # (H, d, N)
         outputs, start = [], 0
         for positions, padding in self.layout.groups:
             count, length = positions.shape
