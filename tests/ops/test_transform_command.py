@@ -12,6 +12,7 @@ from moto import mock_aws
 
 from rerank_ops import cli, transform_jobs
 from rerank_ops.aws import Aws
+from rerank_ops.local import control
 from rerank_ops.transform_jobs import Job
 
 REGION = "us-east-1"
@@ -35,6 +36,13 @@ def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "testing")
     with mock_aws():
+        control.install()  # other tests of this process may have: SageMaker checks what it is asked for either way
+        image = "763104351884.dkr.ecr.us-east-1.amazonaws.com/huggingface-pytorch-inference:cpu"
+        boto3.client("sagemaker").create_model(
+            ModelName="batch-model",
+            ExecutionRoleArn="arn:aws:iam::123456789012:role/batch",
+            PrimaryContainer={"Image": image},
+        )
         boto3.client("s3").create_bucket(Bucket=BUCKET)
         key = boto3.client("kms").create_key()["KeyMetadata"]["Arn"]
         ssm = boto3.client("ssm")
