@@ -1,5 +1,6 @@
 """rerank transform against moto's S3, SSM and SageMaker: what is uploaded, submitted, refused, fetched."""
 
+import functools
 import gzip
 import json
 from collections.abc import Iterator
@@ -8,6 +9,7 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore.loaders import create_loader
 from moto import mock_aws
 
 from rerank_ops import cli, transform_jobs
@@ -35,6 +37,8 @@ def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("AWS_REGION", REGION)
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "testing")
+    # every command has a session of its own, which would read SageMaker's service model (megabytes of JSON) again
+    monkeypatch.setattr("botocore.session.create_loader", _loader)
     with mock_aws():
         control.install()  # other tests of this process may have: SageMaker checks what it is asked for either way
         image = "763104351884.dkr.ecr.us-east-1.amazonaws.com/huggingface-pytorch-inference:cpu"
@@ -49,6 +53,9 @@ def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         for name, value in {**PARAMETERS, "kms-key-arn": key}.items():
             ssm.put_parameter(Name=f"/rerank/sandbox/{name}", Value=value, Type="String")
         yield
+
+
+_loader = functools.cache(create_loader)
 
 
 @pytest.fixture
