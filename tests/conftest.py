@@ -1,5 +1,6 @@
 """Fixtures that every suite shares."""
 
+import signal
 from pathlib import Path
 
 import pytest
@@ -27,3 +28,12 @@ def shared() -> Path:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Quick tests first: what is slow (AWS's own server, then the end-to-end road) does not delay their verdict."""
     items.sort(key=lambda item: 2 if item.get_closest_marker("e2e") else 1 if item.get_closest_marker("mms") else 0)
+
+
+def pytest_configure() -> None:
+    """A run that is called off (SIGTERM) ends as with Ctrl-C: fixtures take down what they started."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, interrupt)
