@@ -1,10 +1,20 @@
-"""An engine without torch for the doors' tests, and a real bundle, unpacked."""
+"""For the doors' tests: an engine without torch, a real bundle, its server's process, AWS's toolkit around it."""
 
+import contextlib
+import importlib
 import importlib.util
-from collections.abc import Callable, Sequence
+import json
+import os
+import struct
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO, Any
 
+import httpx
 import pytest
 
 from rerank_engine.errors import FieldError, InvalidRequest, NotFinite
@@ -14,6 +24,7 @@ from rerank_engine.service import Service
 from rerank_engine.settings import Settings
 from rerank_engine.types import Prepared, PreparedDocument, RerankOptions, RerankResult, Timings, TokenPair
 
+PATIENCE_S = 120.0
 POISON = 0x2620  # ☠ in a document makes every batch that holds it fail
 
 
@@ -104,3 +115,165 @@ def toolkit_shim(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text)
     return folder
+
+
+class Server:
+    """`python -I code/serve.py` on a port the kernel picks, read from its own log."""
+
+    def __init__(self, model_dir: Path, *flags: str, **env: str) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-I", *flags, str(model_dir / "code" / "serve.py"), "serve"],
+            env={
+                "PATH": os.environ["PATH"],
+                "OMP_NUM_THREADS": "1",
+                "SAGEMAKER_BIND_TO_PORT": "0",
+                "SAGEMAKER_BASE_DIR": str(model_dir.parent),
+                **env,
+            },
+            cwd="/",
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self.log: list[dict[str, Any]] = []
+        self.stderr: list[str] = []
+        self._news = threading.Condition()
+        self._readers = [
+            threading.Thread(target=self._read, args=(self.process.stdout, self.log, json.loads)),
+            threading.Thread(target=self._read, args=(self.process.stderr, self.stderr, str.strip)),
+        ]
+        for reader in self._readers:
+            reader.start()
+
+    def _read(self, stream: IO[str], into: list[Any], parse: Callable[[str], Any]) -> None:
+        for line in stream:
+            with self._news:
+                into.append(parse(line))
+                self._news.notify_all()
+        with self._news:
+            self._news.notify_all()
+
+    def event(self, name: str) -> dict[str, Any]:
+        """The first log line of an event, waited for."""
+
+        def found() -> list[dict[str, Any]]:
+            return [line for line in self.log if line["event"] == name]
+
+        with self._news:
+            assert self._news.wait_for(found, PATIENCE_S), (self.log, self.stderr)
+            return found()[0]
+
+    def client(self) -> httpx.Client:
+        return httpx.Client(base_url=f"http://127.0.0.1:{self.event('listening')['port']}", timeout=PATIENCE_S)
+
+    def ended(self) -> int:
+        """The exit code, waited for."""
+        code = self.process.wait(PATIENCE_S)
+        for reader in self._readers:
+            reader.join(PATIENCE_S)
+        return code
+
+
+@contextlib.contextmanager
+def _serving(bundle_dir: Path) -> Iterator[Callable[..., Server]]:
+    started: list[Server] = []
+
+    def serve(*flags: str, model_dir: Path = bundle_dir, **env: str) -> Server:
+        started.append(Server(model_dir, *flags, **env))
+        return started[-1]
+
+    yield serve
+    for server in started:
+        server.process.kill()
+        server.ended()
+
+
+@pytest.fixture
+def serve(bundle_dir: Path) -> Iterator[Callable[..., Server]]:
+    """Starts servers, of the bundle unless told otherwise; kills what a failed test left."""
+    with _serving(bundle_dir) as start:
+        yield start
+
+
+@pytest.fixture(scope="module")
+def serve_all(bundle_dir: Path) -> Iterator[Callable[..., Server]]:
+    """As `serve`, for servers that all tests of a file share."""
+    with _serving(bundle_dir) as start:
+        yield start
+
+
+@dataclass(frozen=True)
+class Sent:
+    """One response as MMS's Python half hands it to its Java half."""
+
+    status: int
+    phrase: str
+    content_type: str
+    headers: dict[str, str]
+    body: bytes
+
+
+def decode(message: bytes) -> Sent:
+    """Read MMS's binary response (mms/protocol/otf_message_handler.py, create_predict_response)."""
+    position = 0
+
+    def number() -> int:
+        nonlocal position
+        (value,) = struct.unpack_from("!i", message, position)
+        position += 4
+        return int(value)
+
+    def text() -> bytes:
+        nonlocal position
+        length = number()
+        position += length
+        return bytes(message[position - length : position])
+
+    number(), text(), text()  # code and message of the whole, request id
+    content_type, status, phrase = text().decode(), number(), text().decode()
+    headers = {text().decode(): text().decode() for _ in range(number())}
+    return Sent(status, phrase, content_type, headers, text())
+
+
+Invoke = Callable[..., Sent]
+_SWAPPED = ("rerank_engine", "inference", "transformers", "sagemaker_inference", "mms", "pkg_resources")
+_TOOLKIT = "sagemaker_huggingface_inference_toolkit"
+
+
+@pytest.fixture(scope="module")
+def start(toolkit_shim: Path) -> Iterator[Callable[[Path], Invoke]]:
+    """Starts the handler service on a model folder; the bundle's own code/ is imported, not this checkout's."""
+    names = (*_SWAPPED, _TOOLKIT)
+    path, kept = list(sys.path), {name: sys.modules[name] for name in sys.modules if name.split(".")[0] in names}
+    for name in kept:
+        del sys.modules[name]
+    sys.path.insert(0, str(toolkit_shim))
+
+    def start(model_dir: Path) -> Invoke:
+        for name in [name for name in sys.modules if name.split(".")[0] in ("rerank_engine", "inference")]:
+            del sys.modules[name]
+        service = importlib.import_module("mms.service").Service("model", str(model_dir), {}, None, None, 1)
+        handler = importlib.import_module(f"{_TOOLKIT}.handler_service").HuggingFaceHandlerService()
+        service._entry_point = handler.handle
+        handler.initialize(service.context)
+
+        def invoke(body: bytes, **headers: str) -> Sent:
+            named = {name.replace("_", "-"): value for name, value in headers.items()}
+            content_type = named.get("Content-Type", "")
+            parameters = [{"name": "body", "value": bytearray(body), "contentType": content_type}]
+            sent = [{"name": name.encode(), "value": value.encode()} for name, value in named.items()]
+            return decode(service.predict([{"requestId": b"r1", "parameters": parameters, "headers": sent}]))
+
+        return invoke
+
+    yield start
+    for name in [name for name in sys.modules if name.split(".")[0] in names]:
+        del sys.modules[name]
+    sys.modules.update(kept)
+    sys.path[:] = path
+
+
+@pytest.fixture(scope="module")
+def invoke(start: Callable[[Path], Invoke], bundle_dir: Path) -> Invoke:
+    """Invokes the bundle."""
+    return start(bundle_dir)

@@ -1,14 +1,11 @@
 """The real server process, started from an unpacked bundle as the data plane does it."""
 
 import json
-import os
 import signal
-import subprocess
-import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import httpx
 import pytest
@@ -18,77 +15,7 @@ pytestmark = pytest.mark.e2e
 PATIENCE_S = 120.0
 SECRET = "a query that must not be logged"
 
-
-class Server:
-    """`python -I code/serve.py` on a port the kernel picks, read from its own log."""
-
-    def __init__(self, model_dir: Path, *flags: str, **env: str) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, "-I", *flags, str(model_dir / "code" / "serve.py"), "serve"],
-            env={
-                "PATH": os.environ["PATH"],
-                "OMP_NUM_THREADS": "1",
-                "SAGEMAKER_BIND_TO_PORT": "0",
-                "SAGEMAKER_BASE_DIR": str(model_dir.parent),
-                **env,
-            },
-            cwd="/",
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        self.log: list[dict[str, Any]] = []
-        self.stderr: list[str] = []
-        self._news = threading.Condition()
-        self._readers = [
-            threading.Thread(target=self._read, args=(self.process.stdout, self.log, json.loads)),
-            threading.Thread(target=self._read, args=(self.process.stderr, self.stderr, str.strip)),
-        ]
-        for reader in self._readers:
-            reader.start()
-
-    def _read(self, stream: IO[str], into: list[Any], parse: Callable[[str], Any]) -> None:
-        for line in stream:
-            with self._news:
-                into.append(parse(line))
-                self._news.notify_all()
-        with self._news:
-            self._news.notify_all()
-
-    def event(self, name: str) -> dict[str, Any]:
-        """The first log line of an event, waited for."""
-
-        def found() -> list[dict[str, Any]]:
-            return [line for line in self.log if line["event"] == name]
-
-        with self._news:
-            assert self._news.wait_for(found, PATIENCE_S), (self.log, self.stderr)
-            return found()[0]
-
-    def client(self) -> httpx.Client:
-        return httpx.Client(base_url=f"http://127.0.0.1:{self.event('listening')['port']}", timeout=PATIENCE_S)
-
-    def ended(self) -> int:
-        """The exit code, waited for."""
-        code = self.process.wait(PATIENCE_S)
-        for reader in self._readers:
-            reader.join(PATIENCE_S)
-        return code
-
-
-@pytest.fixture
-def serve(bundle_dir: Path) -> Iterator[Callable[..., Server]]:
-    """Starts servers, of the bundle unless told otherwise; kills what a failed test left."""
-    started: list[Server] = []
-
-    def serve(*flags: str, model_dir: Path = bundle_dir, **env: str) -> Server:
-        started.append(Server(model_dir, *flags, **env))
-        return started[-1]
-
-    yield serve
-    for server in started:
-        server.process.kill()
-        server.ended()
+Server = Any  # see conftest.py
 
 
 def test_the_whole_life(serve: Callable[..., Server], bundle_dir: Path) -> None:

@@ -4,12 +4,9 @@ Real: HuggingFaceHandlerService of sagemaker-huggingface-inference-toolkit, Serv
 multi-model-server. Not here: MMS's Java half (see test_mms.py), and transformers (see `toolkit_shim`).
 """
 
-import importlib
 import json
-import struct
 import sys
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,82 +15,7 @@ import pytest
 ATTRIBUTES = "X-Amzn-SageMaker-Custom-Attributes"
 GOOD = '{"query": "How do I scale an endpoint?", "documents": ["Add instances.", {"text": "Bananas."}]}'
 
-
-@dataclass(frozen=True)
-class Sent:
-    """One response as MMS's Python half hands it to its Java half."""
-
-    status: int
-    phrase: str
-    content_type: str
-    headers: dict[str, str]
-    body: bytes
-
-
-def decode(message: bytes) -> Sent:
-    """Read MMS's binary response (mms/protocol/otf_message_handler.py, create_predict_response)."""
-    position = 0
-
-    def number() -> int:
-        nonlocal position
-        (value,) = struct.unpack_from("!i", message, position)
-        position += 4
-        return int(value)
-
-    def text() -> bytes:
-        nonlocal position
-        length = number()
-        position += length
-        return bytes(message[position - length : position])
-
-    number(), text(), text()  # code and message of the whole, request id
-    content_type, status, phrase = text().decode(), number(), text().decode()
-    headers = {text().decode(): text().decode() for _ in range(number())}
-    return Sent(status, phrase, content_type, headers, text())
-
-
-Invoke = Callable[..., Sent]
-_SWAPPED = ("rerank_engine", "inference", "transformers", "sagemaker_inference", "mms", "pkg_resources")
-_TOOLKIT = "sagemaker_huggingface_inference_toolkit"
-
-
-@pytest.fixture(scope="module")
-def start(toolkit_shim: Path) -> Iterator[Callable[[Path], Invoke]]:
-    """Starts the handler service on a model folder; the bundle's own code/ is imported, not this checkout's."""
-    names = (*_SWAPPED, _TOOLKIT)
-    path, kept = list(sys.path), {name: sys.modules[name] for name in sys.modules if name.split(".")[0] in names}
-    for name in kept:
-        del sys.modules[name]
-    sys.path.insert(0, str(toolkit_shim))
-
-    def start(model_dir: Path) -> Invoke:
-        for name in [name for name in sys.modules if name.split(".")[0] in ("rerank_engine", "inference")]:
-            del sys.modules[name]
-        service = importlib.import_module("mms.service").Service("model", str(model_dir), {}, None, None, 1)
-        handler = importlib.import_module(f"{_TOOLKIT}.handler_service").HuggingFaceHandlerService()
-        service._entry_point = handler.handle
-        handler.initialize(service.context)
-
-        def invoke(body: bytes, **headers: str) -> Sent:
-            named = {name.replace("_", "-"): value for name, value in headers.items()}
-            content_type = named.get("Content-Type", "")
-            parameters = [{"name": "body", "value": bytearray(body), "contentType": content_type}]
-            sent = [{"name": name.encode(), "value": value.encode()} for name, value in named.items()]
-            return decode(service.predict([{"requestId": b"r1", "parameters": parameters, "headers": sent}]))
-
-        return invoke
-
-    yield start
-    for name in [name for name in sys.modules if name.split(".")[0] in names]:
-        del sys.modules[name]
-    sys.modules.update(kept)
-    sys.path[:] = path
-
-
-@pytest.fixture(scope="module")
-def invoke(start: Callable[[Path], Invoke], bundle_dir: Path) -> Invoke:
-    """Invokes the bundle."""
-    return start(bundle_dir)
+Invoke = Callable[..., Any]  # see `start` in conftest.py
 
 
 def test_the_code_is_the_bundles_own(invoke: Invoke, bundle_dir: Path) -> None:
