@@ -66,6 +66,7 @@ def write_checkpoint(
     tensors = {name: tensor.detach().to("cpu", wanted).contiguous() for name, tensor in state.items()}
     part = folder / "model.safetensors.part"
     save_file(tensors, part, metadata={"format": "pt"})
+    part.chmod(0o644)  # safetensors writes for the owner alone
     part.replace(folder / "model.safetensors")
     _json(folder / "config.json", {**config, "torch_dtype": NAMES[dtype]})
     if tokenizer_file.resolve() != (folder / "tokenizer.json").resolve():
