@@ -23,6 +23,7 @@ from rerank_engine.forward import run_passes
 from rerank_engine.hosting import read_settings
 from rerank_engine.limits import check_request
 from rerank_engine.models import CrossEncoder, load_model
+from rerank_engine.models.prepack import prepack
 from rerank_engine.preparing import prepare
 from rerank_engine.ranking import rank
 from rerank_engine.settings import Settings
@@ -81,7 +82,9 @@ class Reranker:
         tokenizer = PairTokenizer.from_dir(model_dir)
         model = load_model(model_dir, device=device, dtype=dtype)
         model.separator_id = tokenizer.template.separator_id
-        return cls(model, tokenizer, checkpoint, settings)
+        reranker = cls(model, tokenizer, checkpoint, settings)
+        prepack(model)  # last: a packed model no longer tells its parameters
+        return reranker
 
     def rerank(
         self, query: str, documents: Sequence[str], options: RerankOptions = _DEFAULTS, *, top_n: int | None = None

@@ -12,10 +12,12 @@ The last layer computes keys and values of all tokens, the rest for first tokens
 
 from torch import Tensor, nn
 
-from rerank_engine.models.attention import Attention, packed_attention
+from rerank_engine.models.attending import Attention
+from rerank_engine.models.attention import packed_attention
 from rerank_engine.models.base import PackedBatch
 from rerank_engine.models.blocks import AttentionBlock, Intermediate, ResidualOutput
 from rerank_engine.models.layers import Embedding, LayerNorm
+from rerank_engine.models.rows import by_rows
 from rerank_engine.models.shape import Shape
 
 
@@ -86,6 +88,9 @@ class Layer(nn.Module):
 
     def forward(self, hidden: Tensor, attend: Attention, first: Tensor | None = None) -> Tensor:
         """(T, W) -> (T, W), or (B, W) for the rows `first` (B,) alone."""
-        attended = self.attention(hidden, attend, first)  # (T or B, W)
+        return by_rows(self._transform, *self.attention(hidden, attend, first))
+
+    def _transform(self, context: Tensor, rows: Tensor) -> Tensor:
+        attended = self.attention.output(context, rows)  # (N, W)
         transformed: Tensor = self.output(self.intermediate(attended), attended)
         return transformed

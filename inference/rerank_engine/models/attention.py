@@ -1,7 +1,8 @@
 """Attention over packed tokens: each pair attends to itself and to nothing else.
 
-Built once per forward pass from the batch's lengths, then called by every layer. Two ways, one result:
+Built once per forward pass from the batch's lengths, then called by every layer. Several ways, one result:
 
+* `BlockAttention` (CPU, bf16): batched products over blocks of scores that stay in the cache.
 * `SegmentAttention` (CPU): one fused call per run of equal lengths; no padding, no mask, and the bias is a view.
 * `PaddedAttention` (accelerators): few launches; neighbours in length share one padded call, whose bias and mask are
   float32 and stand in memory for a block of query rows at a time.
@@ -9,25 +10,18 @@ Built once per forward pass from the batch's lengths, then called by every layer
 
 from collections.abc import Iterator
 from itertools import groupby
-from typing import Protocol
 
 import torch
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 
 from rerank_engine.models.alibi import distance_rows, query_bias
+from rerank_engine.models.attending import Attention
 from rerank_engine.models.base import PackedBatch
+from rerank_engine.models.block_attention import BlockAttention
 from rerank_engine.models.grouping import PaddedGroups, near_equal
 
 BIAS_BYTES = 64 * 2**20
-
-
-class Attention(Protocol):
-    """softmax(q kᵀ / √d + bias) v within each pair."""
-
-    def __call__(self, q: Tensor, k: Tensor, v: Tensor, *, first: bool = False) -> Tensor:
-        """k, v (T, H, d) and q (T, H, d), or (B, H, d) when `first` tokens alone ask; the result has q's shape."""
-        ...
 
 
 def packed_attention(batch: PackedBatch, slopes: Tensor | None, dtype: torch.dtype) -> Attention:
@@ -36,7 +30,8 @@ def packed_attention(batch: PackedBatch, slopes: Tensor | None, dtype: torch.dty
     `slopes` are the ALiBi slopes, float32 (H,); None means no position bias.
     """
     if batch.token_ids.device.type == "cpu":
-        return SegmentAttention(batch, slopes, dtype)
+        fused = SegmentAttention(batch, slopes, dtype)
+        return BlockAttention(batch, slopes, otherwise=fused) if dtype == torch.bfloat16 else fused
     return PaddedAttention(batch, slopes, dtype)
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import gelu
 
-from rerank_engine.models.attention import Attention
+from rerank_engine.models.attending import Attention
 from rerank_engine.models.layers import LayerNorm, Linear, PreciseLinear
 
 
@@ -20,13 +20,11 @@ class AttentionBlock(nn.Module):
         self.self = Projections(width, heads)
         self.output = ResidualOutput(width, width, eps)
 
-    def forward(self, hidden: Tensor, attend: Attention, first: Tensor | None) -> Tensor:
-        """(T, W) -> (T or B, W)."""
+    def forward(self, hidden: Tensor, attend: Attention, first: Tensor | None) -> tuple[Tensor, Tensor]:
+        """(T, W) -> what was attended to and the rows that asked, (T or B, W) each: `output` takes both."""
         rows = hidden if first is None else hidden[first]  # (T or B, W)
         q, k, v = self.self(rows, hidden)  # (T or B, H, d), (T, H, d), (T, H, d)
-        context = attend(q, k, v, first=first is not None).flatten(1)  # (T or B, W)
-        attended: Tensor = self.output(context, rows)
-        return attended
+        return attend(q, k, v, first=first is not None).flatten(1), rows
 
 
 class Projections(nn.Module):

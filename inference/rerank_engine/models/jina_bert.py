@@ -22,11 +22,13 @@ from torch.nn.functional import gelu
 
 from rerank_engine.errors import CheckpointError
 from rerank_engine.models.alibi import slopes
-from rerank_engine.models.attention import Attention, packed_attention
+from rerank_engine.models.attending import Attention
+from rerank_engine.models.attention import packed_attention
 from rerank_engine.models.base import CrossEncoder, PackedBatch
 from rerank_engine.models.blocks import AttentionBlock, Pooler
 from rerank_engine.models.config import number, require, require_one_label, whole
 from rerank_engine.models.layers import Embedding, LayerNorm, Linear, PreciseLinear
+from rerank_engine.models.rows import by_rows
 
 # (vocabulary, width, heads, layers) of the published checkpoints whose interpolated slopes are halved: tiny and turbo.
 HALVED_TAIL = {(61056, 384, 12, 4), (61056, 384, 12, 6)}
@@ -160,7 +162,10 @@ class Layer(nn.Module):
 
     def forward(self, hidden: Tensor, attend: Attention, first: Tensor | None = None) -> Tensor:
         """(T, W) -> (T, W), or (B, W) for the rows `first` (B,) alone: the first token of each pair."""
-        transformed: Tensor = self.mlp(self.attention(hidden, attend, first))
+        return by_rows(self._transform, *self.attention(hidden, attend, first))
+
+    def _transform(self, context: Tensor, rows: Tensor) -> Tensor:
+        transformed: Tensor = self.mlp(self.attention.output(context, rows))
         return transformed
 
 

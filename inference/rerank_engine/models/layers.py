@@ -6,8 +6,11 @@ numbers on the meta device would import PyTorch's compiler, a second of every co
 
 from typing import ClassVar
 
+import torch
 from torch import Tensor, nn
 from torch.nn.functional import layer_norm, linear
+
+from rerank_engine.models.products import MakeProduct, Product
 
 
 class Unset:
@@ -18,7 +21,20 @@ class Unset:
 
 
 class Linear(Unset, nn.Linear):
-    """x Wᵀ + b."""
+    """x Wᵀ + b, by `product` once the layer is packed."""
+
+    product: Product | None = None
+
+    def forward(self, input: Tensor) -> Tensor:
+        """(N, in) -> (N, out)."""
+        return linear(input, self.weight, self.bias) if self.product is None else self.product(input)
+
+    def pack(self, make: MakeProduct) -> None:
+        """Hand the weights over to a product made of them; the layer's own parameters are dropped."""
+        with torch.no_grad():
+            self.product = make(self.weight, self.bias)
+        self.register_parameter("weight", None)
+        self.register_parameter("bias", None)
 
 
 class Embedding(Unset, nn.Embedding):
@@ -42,6 +58,8 @@ class LayerNorm(Unset, nn.LayerNorm):
 
     def forward(self, input: Tensor, residual: Tensor | None = None) -> Tensor:
         """Rows (N, W), residual (N, W) or (W,) -> (N, W)."""
+        if residual is None and input.device.type == "cpu":
+            return layer_norm(input, self.normalized_shape, self.weight, self.bias, self.eps)  # mixes precisions itself
         wide = input.to(self.weight.dtype)
         total = wide if residual is None else wide + residual
         return layer_norm(total, self.normalized_shape, self.weight, self.bias, self.eps).to(input.dtype)

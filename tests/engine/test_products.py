@@ -1,0 +1,104 @@
+"""Linear layers with their weights laid out in advance."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import linear
+
+from rerank_engine.engine import Reranker
+from rerank_engine.models import rows
+from rerank_engine.models.layers import Linear, PreciseLinear
+from rerank_engine.models.prepack import prepack
+from rerank_engine.models.products import Int8Product, MakeProduct, OneDnnProduct, padded, works
+from rerank_engine.models.rows import by_rows
+from rerank_engine.settings import Settings
+
+NEAR = {torch.float32: 1e-5, torch.bfloat16: 0.05}
+
+
+def layer(dtype: torch.dtype, *, bias: bool = True) -> Linear:
+    torch.manual_seed(2)
+    made = Linear(24, 40, bias=bias).to(dtype)
+    for weight in made.parameters():
+        nn.init.uniform_(weight, -0.3, 0.3)
+    return made
+
+
+@pytest.mark.parametrize("count", [1, 5, 16, 33, 64])
+@pytest.mark.parametrize("bias", [True, False], ids=["bias", "no bias"])
+@pytest.mark.parametrize("dtype", NEAR, ids=str)
+@pytest.mark.parametrize("make", [OneDnnProduct, Int8Product])
+def test_a_packed_layer_gives_what_it_gave(make: MakeProduct, dtype: torch.dtype, bias: bool, count: int) -> None:
+    """For any number of rows, padded inside or not; 8-bit integers within what they round."""
+    plain = layer(dtype, bias=bias)
+    x = torch.randn(count, 24).to(dtype)
+    expected = plain(x)
+
+    plain.pack(make)
+
+    given = plain(x)
+    assert (dtype, (count, 40)) == (given.dtype, tuple(given.shape))
+    assert (given - expected).abs().max() <= NEAR[dtype] + (0.06 if make is Int8Product else 0.0)
+
+
+def test_a_packed_layer_holds_its_weights_once() -> None:
+    """The parameters are gone, so that memory is not doubled."""
+    packed_layer = layer(torch.float32)
+
+    packed_layer.pack(OneDnnProduct)
+
+    assert [] == list(packed_layer.parameters())
+
+
+def test_heads_keep_their_precision() -> None:
+    """Layers that keep float32 are not packed, nor is anything of float64."""
+    model = nn.ModuleDict({"body": layer(torch.float32), "head": PreciseLinear(4, 1)})
+
+    assert prepack(model)
+    assert {"head.weight", "head.bias"} == set(dict(model.named_parameters()))
+    assert not prepack(nn.ModuleList([layer(torch.float64)]))
+
+
+def test_a_product_that_errs_is_not_taken() -> None:
+    """Whether it raises or gives other numbers: the layer's own product stays."""
+
+    def broken(weight: Tensor, bias: Tensor | None) -> OneDnnProduct:
+        raise NotImplementedError("no such operator")
+
+    def wrong(weight: Tensor, bias: Tensor | None) -> object:
+        return lambda x: linear(x, weight, bias) * 1.1
+
+    assert not works(broken, torch.float32, 1e-5)
+    assert not works(wrong, torch.float32, 1e-5)  # type: ignore[arg-type]
+    assert works(OneDnnProduct, torch.float32, 1e-5)
+
+
+def test_numbers_of_rows_are_rounded_up() -> None:
+    """To multiples of 32 beyond a few rows: each other number would cost a compilation."""
+    sizes = {count: padded(torch.ones(count, 3)).shape[0] for count in (1, 16, 17, 32, 33, 512)}
+
+    assert {1: 1, 16: 16, 17: 32, 32: 32, 33: 64, 512: 512} == sizes
+
+
+def test_rows_are_treated_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A function of rows gives the same whether it sees all of them or a few at a time."""
+    monkeypatch.setattr(rows, "ROWS", 4)
+    x, y = torch.randn(11, 3), torch.randn(11, 3)
+    seen = []
+
+    def function(a: Tensor, b: Tensor) -> Tensor:
+        seen.append(len(a))
+        return a * b
+
+    assert torch.equal(x * y, by_rows(function, x, y))
+    assert [4, 4, 3] == seen
+
+
+def test_a_loaded_model_is_packed(tiny_checkpoint: Path) -> None:
+    """Every matrix but the heads' and the embeddings', and it still tells its precision and size."""
+    loaded = Reranker.load(tiny_checkpoint, Settings(precision="fp32", device="cpu"))
+
+    assert all(part.product is not None for part in loaded.model.modules() if type(part) is Linear)
+    assert (torch.float32, True) == (loaded.dtype, loaded.parameter_count > 100_000)
