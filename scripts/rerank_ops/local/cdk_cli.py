@@ -81,11 +81,15 @@ class Cli:
             errors="replace",
         ) as process:
             assert process.stdout is not None
-            for line in process.stdout:
-                text = line.rstrip()
-                if not is_noise(text):
-                    lines.append(text)
-                    say(text)
+            try:
+                for line in process.stdout:
+                    text = line.rstrip()
+                    if not is_noise(text):
+                        lines.append(text)
+                        say(text)
+            except BaseException:  # interrupted: a CLI left alone would go on deploying, or waiting, for minutes
+                process.kill()
+                raise
         if process.returncode:
             raise CdkFailed(args[0], process.returncode, lines)
 
