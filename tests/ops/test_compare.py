@@ -66,7 +66,9 @@ def collection(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def model(label: str, *rounds: tuple[float, ...], **about: Any) -> Measured:
-    return Measured(label, ABOUT | about, 90_000_000, 500_000_000, None, 150.4, rounds, pairs=20)
+    return Measured(
+        label, ABOUT | about, 90_000_000, 500_000_000, None, 150.4, rounds, tuple(map(sum, rounds)), pairs=20
+    )
 
 
 def comparison(**changes: Any) -> report.Comparison:
@@ -149,7 +151,7 @@ def test_rows_are_read_against_their_heads() -> None:
     rows = report.rows(full)
 
     assert ("model", "nDCG@10", "BEIR") == (report.headers(full)[0], *report.headers(full)[-2:])
-    assert ("first", "22.7", "6", "512", "90", "500", "10.0", "1.00", "1,000", "2,500") == rows[0][:-2]
+    assert ("first", "22.7", "6", "512", "90", "500", "10.0", "1.00", "1,000", "2,500", "100") == rows[0][:-2]
     assert ("0.750 [0.700, 0.800]", "49.60") == rows[0][-2:]
     assert ("–", "") == rows[1][-2:]
     assert {len(report.headers(plain))} == {len(row) for row in report.rows(plain)}
@@ -225,6 +227,7 @@ def test_compare_measures_and_tells(
     for one in found["models"]:
         assert one["pairs_per_s"] > 0
         assert 0 < one["latency_s"]["p50"] <= one["latency_s"]["p95"]
+        assert one["cpu_s_per_pair"] > 0
         assert one["memory_bytes"] > one["disk_bytes"] > 0
         assert one["tokens_per_pair"] > 100
     assert ("toy", 2) == (found["quality"]["collection"], found["quality"]["queries"])

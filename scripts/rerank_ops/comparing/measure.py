@@ -45,6 +45,7 @@ class Measured:
         gpu_memory_bytes: peak memory on the GPU; None without one.
         tokens_per_pair: mean, special tokens and query included.
         seconds: of each request, by round.
+        cpu_s: processor time of all threads, by round: it hardly grows when other programs compete for the cores.
         pairs: in one round.
     """
 
@@ -55,12 +56,18 @@ class Measured:
     gpu_memory_bytes: int | None
     tokens_per_pair: float
     seconds: tuple[tuple[float, ...], ...]
+    cpu_s: tuple[float, ...]
     pairs: int
 
     @property
     def pairs_per_s(self) -> float:
         """In the median round."""
         return self.pairs / median(sum(round_) for round_ in self.seconds)
+
+    @property
+    def cpu_s_per_pair(self) -> float:
+        """Processor time, in the round that took least."""
+        return min(self.cpu_s) / self.pairs
 
     def latency_s(self, percent: int) -> float:
         """Percentile of a request's seconds, over all rounds."""
@@ -112,6 +119,7 @@ def measure(
             gpu_memory_bytes=memory["gpu_memory_bytes"],
             tokens_per_pair=answered[0]["tokens"] / pairs,
             seconds=tuple(tuple(answer["seconds"]) for answer in answered),
+            cpu_s=tuple(answer["cpu_s"] for answer in answered),
             pairs=pairs,
         )
         for candidate, one, answered, memory in zip(candidates, workers, answers, needed, strict=True)

@@ -7,7 +7,8 @@ from typing import Any
 from rerank_ops.comparing.measure import Measured
 from rerank_ops.comparing.quality import Quality
 
-HEADERS = ("model", "M weights", "layers", "window", "disk MB", "peak MB", "pairs/s", "speed ×", "p50 ms", "p95 ms")
+SIZES = ("model", "M weights", "layers", "window", "disk MB", "peak MB")
+SPEEDS = ("pairs/s", "speed ×", "p50 ms", "p95 ms", "CPU ms")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +48,9 @@ class Comparison:
             f"{rounds} rounds of {self.requests} requests with {self.passages} passages each ({self.words} words on "
             f"average, {span} tokens a pair), each model in a process of its own, turn and turn about, on "
             f"{self.machine}. pairs/s: of the median round. speed: how many times as fast as {self.models[0].label}, "
-            "median over rounds. p50, p95: of a request, from text to ranking. peak MB: of the process, Python and "
-            "PyTorch included; weights that run in the precision they are stored in count as far as they were read."
+            "median over rounds. p50, p95: of a request, from text to ranking. CPU: of a pair, all threads, best round. "
+            "peak MB: of the process, Python and PyTorch included; weights that run in the precision they are stored in "
+            "count as far as they were read."
         )
 
     @property
@@ -73,7 +75,7 @@ class Comparison:
 def headers(comparison: Comparison) -> tuple[str, ...]:
     """Heads of the columns."""
     quality = ("nDCG@10",) if comparison.quality else ()
-    return (*HEADERS, *quality, *(("BEIR",) if comparison.reported else ()))
+    return (*SIZES, *SPEEDS, *quality, *(("BEIR",) if comparison.reported else ()))
 
 
 def rows(comparison: Comparison) -> list[tuple[str, ...]]:
@@ -93,6 +95,7 @@ def rows(comparison: Comparison) -> list[tuple[str, ...]]:
             f"{model.speed_against(first):.2f}",
             f"{model.latency_s(50) * 1e3:,.0f}",
             f"{model.latency_s(95) * 1e3:,.0f}",
+            f"{model.cpu_s_per_pair * 1e3:,.0f}",
         ]
         if comparison.quality:
             interval = comparison.quality.models.get(model.label)
@@ -132,6 +135,7 @@ def as_json(comparison: Comparison) -> dict[str, Any]:
                 "tokens_per_pair": model.tokens_per_pair,
                 "pairs_per_s": model.pairs_per_s,
                 "speed_against_first": model.speed_against(first),
+                "cpu_s_per_pair": model.cpu_s_per_pair,
                 "latency_s": {"p50": model.latency_s(50), "p95": model.latency_s(95)},
                 "ndcg_at_10": quality and quality.models.get(model.label) and quality.models[model.label][0],
                 "reported_beir_ndcg_at_10": comparison.reported.get(model.label),
