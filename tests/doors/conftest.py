@@ -60,6 +60,12 @@ class FakeEngine:
         return self.forward([[1]])[0]
 
 
+@pytest.fixture(scope="session")
+def engine_class() -> type[FakeEngine]:
+    """For fixtures that live longer than a test."""
+    return FakeEngine
+
+
 @pytest.fixture
 def engine() -> FakeEngine:
     return FakeEngine()

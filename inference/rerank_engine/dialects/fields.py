@@ -40,10 +40,12 @@ class Fields:
         return value if isinstance(value, bool) else default
 
     def integer(self, *names: str, low: int) -> int | None:
-        """A whole number, at least `low`, under the first of its names; None when not set."""
+        """A whole number, at least `low`, under the first of its names; None when not set. 3.0 is one, too."""
         value = self._aliased(names)
         if value is None:
             return None
+        if isinstance(value, float) and value.is_integer():
+            value = int(value)
         if isinstance(value, bool) or not isinstance(value, int):
             self.fault((self._present(names),), "must be a whole number", "type", value)
         elif value < low:

@@ -21,6 +21,7 @@ from rerank_engine.scheduler import Job, Scheduler
 from rerank_engine.scoring import Outcome, as_rerank_error
 from rerank_engine.server.http import Call, ClientGone, MethodNotAllowed, NotFound, Receive, Scope, Send, send_reply
 from rerank_engine.server.life import Life
+from rerank_engine.server.openapi import document
 from rerank_engine.server.telemetry import Telemetry
 from rerank_engine.service import Service
 
@@ -92,6 +93,10 @@ class App:
     async def metrics(self, call: Call) -> HttpReply:
         """Prometheus' page."""
         return HttpReply(200, CONTENT_TYPE, body=self.telemetry.page())
+
+    async def openapi(self, call: Call) -> HttpReply:
+        """What this server takes and answers, as an OpenAPI document."""
+        return HttpReply(200, body=json.dumps(document(RERANK_PATHS)).encode())
 
     async def rerank(self, call: Call) -> HttpReply:
         """Score a request: read it, tokenise, wait for the model, render."""
@@ -173,10 +178,11 @@ def _refusal(call: Call, error: NotFound | MethodNotAllowed) -> HttpReply:
     return _exchange(call).error_reply(error)
 
 
+RERANK_PATHS = ("/invocations", "/v1/rerank", "/v2/rerank", "/rerank", "/score", "/v1/score")
 ROUTES: dict[str, dict[str, Route]] = {
     "/ping": {"GET": App.ping},
-    "/invocations": {"POST": App.rerank},
-    **{path: {"POST": App.rerank} for path in ("/v1/rerank", "/v2/rerank", "/rerank", "/score", "/v1/score")},
+    **{path: {"POST": App.rerank} for path in RERANK_PATHS},
     "/execution-parameters": {"GET": App.execution_parameters},
     "/metrics": {"GET": App.metrics},
+    "/openapi.json": {"GET": App.openapi},
 }
