@@ -23,7 +23,8 @@ def add_parser(subparsers: Any) -> None:
         description="Compare models on this machine: parameters, layers, window, size on disk, peak memory, pairs per "
         "second and latency on a fixed sample of text, and nDCG@10 where --data names a collection. Each model runs in "
         "a process of its own, in turn with the others. RERANK_* variables hold for all of them.",
-        epilog="Speed depends on a model's shape, not on its weights: --random makes some up where there are none.",
+        epilog="Speed depends on a model's shape, not on its weights: --random makes some up where there are none. On a "
+        "machine that others use, RERANK_THREADS=1 gives steadier figures.",
     )
     parser.add_argument("models", nargs="*", metavar="MODEL", help="checkpoint folder, model.tar.gz, or: demo")
     parser.add_argument(
@@ -86,7 +87,9 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         console.emit(report.as_json(comparison))
         return 0
-    console.table(report.headers(comparison), report.rows(comparison))
+    console.table(
+        report.headers(comparison), report.rows(comparison), title="* random weights" if args.random else None
+    )
     for text in (*comparison.remarks, comparison.method):
         console.talk(text)
     return 0
@@ -111,7 +114,7 @@ def candidates(models: list[str], shapes: list[str]) -> "Iterator[tuple[list[Can
         for name in shapes:
             console.talk(f"Making up weights in the shape of {SHAPES[name].model}.")
             folder = Path(opened.enter_context(tempfile.TemporaryDirectory(prefix="rerank-random-")))
-            called = f"{name} (random)"
+            called = f"{name}*"
             found.append(Candidate(called, make_random_checkpoint(folder, called, SHAPES[name], text())))
             published[called] = SHAPES[name].model
         labels = [candidate.label for candidate in found]

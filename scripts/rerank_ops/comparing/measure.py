@@ -45,7 +45,7 @@ class Measured:
         gpu_memory_bytes: peak memory on the GPU; None without one.
         tokens_per_pair: mean, special tokens and query included.
         seconds: of each request, by round.
-        cpu_s: processor time of all threads, by round: it hardly grows when other programs compete for the cores.
+        cpu_s: processor time of all threads, by round; threads that wait for one another may count as well.
         pairs: in one round.
     """
 

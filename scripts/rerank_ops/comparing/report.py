@@ -8,7 +8,7 @@ from rerank_ops.comparing.measure import Measured
 from rerank_ops.comparing.quality import Quality
 
 SIZES = ("model", "M weights", "layers", "window", "disk MB", "peak MB")
-SPEEDS = ("pairs/s", "speed ×", "p50 ms", "p95 ms", "CPU ms")
+SPEEDS = ("pairs/s", "speed ×", "p50 ms", "p95 ms")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +48,8 @@ class Comparison:
             f"{rounds} rounds of {self.requests} requests with {self.passages} passages each ({self.words} words on "
             f"average, {span} tokens a pair), each model in a process of its own, turn and turn about, on "
             f"{self.machine}. pairs/s: of the median round. speed: how many times as fast as {self.models[0].label}, "
-            "median over rounds. p50, p95: of a request, from text to ranking. CPU: of a pair, all threads, best round. "
-            "peak MB: of the process, Python and PyTorch included; weights that run in the precision they are stored in "
-            "count as far as they were read."
+            "median over rounds. p50, p95: of a request, from text to ranking. peak MB: of the process, Python and "
+            "PyTorch included; weights that run in the precision they are stored in count as far as they were read."
         )
 
     @property
@@ -95,7 +94,6 @@ def rows(comparison: Comparison) -> list[tuple[str, ...]]:
             f"{model.speed_against(first):.2f}",
             f"{model.latency_s(50) * 1e3:,.0f}",
             f"{model.latency_s(95) * 1e3:,.0f}",
-            f"{model.cpu_s_per_pair * 1e3:,.0f}",
         ]
         if comparison.quality:
             interval = comparison.quality.models.get(model.label)
