@@ -19,7 +19,7 @@ from rerank_engine import logs
 from rerank_engine.errors import RerankError, SettingsError
 from rerank_engine.hosting import Hosting, read_settings
 from rerank_engine.server.app import App
-from rerank_engine.server.life import Life, loader
+from rerank_engine.server.life import Life, Load, loader
 from rerank_engine.server.telemetry import Telemetry
 from rerank_engine.server.watchdog import Watchdog
 from rerank_engine.settings import Settings
@@ -30,17 +30,18 @@ _LAST_WORDS_S = 2.0  # before the end of the drain: time to send a 503 to whoeve
 _KEEP_ALIVE_S = 75  # longer than SageMaker's 60 s, so that its router closes idle connections, not we
 
 
-def main(arguments: Sequence[str], env: Mapping[str, str] = os.environ) -> int:
+def main(arguments: Sequence[str], env: Mapping[str, str] = os.environ, *, load: Load | None = None) -> int:
     """Run the server until SIGTERM; the process's exit code.
 
-    The single argument `serve`, which SageMaker passes to every container, is accepted and changes nothing.
+    The single argument `serve`, which SageMaker passes to every container, is accepted and changes nothing. `load`
+    makes another engine than the one of the model's folder.
     """
     try:
         if list(arguments) not in ([], ["serve"]):
             raise SettingsError(f"Unknown arguments {list(arguments)}.", tip="Settings come from RERANK_* variables.")
         hosting = Hosting.from_env(env)
         settings = read_settings(env, hosting.model_dir(Settings.from_env(env)))
-        return _run(settings, hosting)
+        return _run(settings, hosting, load or loader(hosting, settings))
     except RerankError as error:
         return _told(error)
 
@@ -50,12 +51,12 @@ def _told(error: RerankError) -> int:
     return 1
 
 
-def _run(settings: Settings, hosting: Hosting) -> int:
+def _run(settings: Settings, hosting: Hosting, load: Load) -> int:
     listening = listen(settings.bind_host, hosting.port)
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))  # until the event loop takes over: there is nothing to drain
     listener = logs.configure(settings.log_level)
     telemetry = Telemetry(settings)
-    life = Life(settings, hosting, loader(hosting, settings), observe=telemetry.passed)
+    life = Life(settings, hosting, load, observe=telemetry.passed)
     life.start()
     logs.event("listening", {"host": settings.bind_host, "port": listening.getsockname()[1]})
     try:
