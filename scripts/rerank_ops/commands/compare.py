@@ -23,8 +23,8 @@ def add_parser(subparsers: Any) -> None:
         description="Compare models on this machine: parameters, layers, window, size on disk, peak memory, pairs per "
         "second and latency on a fixed sample of text, and nDCG@10 where --data names a collection. Each model runs in "
         "a process of its own, in turn with the others. RERANK_* variables hold for all of them.",
-        epilog="Speed depends on a model's shape, not on its weights: --random makes some up where there are none. On a "
-        "machine that others use, RERANK_THREADS=1 gives steadier figures.",
+        epilog="Speed depends on a model's shape, not on its weights: --random makes some up where there are none. "
+        "On a machine that others use, RERANK_THREADS=1 gives steadier figures.",
     )
     parser.add_argument("models", nargs="*", metavar="MODEL", help="checkpoint folder, model.tar.gz, or: demo")
     parser.add_argument(
