@@ -156,3 +156,22 @@ def test_a_model_that_is_not_there_is_an_error_with_a_tip(name: str, said: str) 
 
     with pytest.raises(Exception, match=said):
         open_scorer(name)
+
+
+def test_the_committed_checkpoint_ranks_by_meaning() -> None:
+    """The right passage first, also where another one repeats more of the query's words."""
+    checkpoint = Path(__file__).parents[2] / "training" / "checkpoints" / "demo"
+    scorer = open_scorer(str(checkpoint), precision="fp32", device="cpu")
+    cases = {
+        "how do I delete a bucket": ["Removing an Amazon S3 bucket: choose Delete and confirm.", "How to bake bread."],
+        "when was the university founded?": [
+            "The university was established in 1842.",
+            "Dogs bark when strangers come.",
+        ],
+        "encrypt a database": ["Turn on encryption at rest for your database instance.", "Alarms notify a topic."],
+    }
+
+    ranked = {query: scorer.score(query, passages) for query, passages in cases.items()}  # type: ignore[union-attr]
+
+    assert all(right > wrong for right, wrong in ranked.values())
+    assert sum(path.stat().st_size for path in checkpoint.iterdir() if path.suffix in (".json", ".safetensors")) < 8e6
