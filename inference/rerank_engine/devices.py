@@ -43,6 +43,8 @@ def choose_dtype(settings: Settings, device: torch.device) -> torch.dtype:
                 "RERANK_PRECISION is 'bf16', but this CPU has no bf16 instructions: it would be slower than fp32.",
                 tip="Choose auto or fp32, or an instance with them (m7i, c7i, r7i, m7g, c7g).",
             )
+        if settings.precision == "int8":  # of the products; what lies between them is in this
+            return torch.bfloat16 if cpu_has_bf16() else torch.float32
         return DTYPES.get(settings.precision, torch.float32)
     has_bf16 = torch.cuda.get_device_capability(device)[0] >= _AMPERE
     if settings.precision == "bf16" and not has_bf16:
@@ -51,6 +53,12 @@ def choose_dtype(settings: Settings, device: torch.device) -> torch.dtype:
             tip="Choose auto or fp16 on this GPU.",
         )
     return DTYPES.get(settings.precision, torch.bfloat16 if has_bf16 else torch.float16)
+
+
+def precision_name(dtype: torch.dtype) -> str:
+    """`dtype` as RERANK_PRECISION calls it."""
+    names = {dtype: name for name, dtype in DTYPES.items()} | {torch.float64: "fp64"}
+    return names[dtype]
 
 
 def cpu_has_bf16(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:

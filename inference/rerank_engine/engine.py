@@ -17,13 +17,14 @@ import torch
 
 from rerank_engine.canary import FIXED_PAIR, check_logit
 from rerank_engine.checkpoint import Checkpoint, read_checkpoint
-from rerank_engine.devices import choose_device, choose_dtype
+from rerank_engine.devices import choose_device, choose_dtype, precision_name
 from rerank_engine.errors import CheckpointError, SettingsError
 from rerank_engine.forward import run_passes
 from rerank_engine.hosting import read_settings
 from rerank_engine.limits import check_request
 from rerank_engine.models import CrossEncoder, load_model
 from rerank_engine.models.prepack import prepack
+from rerank_engine.models.products import Int8Product
 from rerank_engine.preparing import prepare
 from rerank_engine.ranking import rank
 from rerank_engine.settings import Settings
@@ -42,7 +43,8 @@ class Reranker:
         family: its model family.
         max_length: tokens of the longest pair; documents are cut to fit.
         device: where it runs.
-        dtype: precision of its matrix products.
+        dtype: precision of what lies between its matrix products, and of these where `precision` is not int8.
+        precision: arithmetic of its matrix products: fp32, bf16, fp16 or int8 (fp64 where a test asks for it).
         settings: how it was set.
         canary: the pair with a known logit; None when the model folder names none.
         meaningless_scores: whether the weights are random (the demo checkpoint).
@@ -61,6 +63,7 @@ class Reranker:
         weights = list(model.parameters())
         largest = max(weights, key=torch.Tensor.numel)  # a matrix: norms and heads may be kept in a wider precision
         self.device, self.dtype = largest.device, largest.dtype
+        self.precision = precision_name(self.dtype)
         self.parameter_count = sum(weight.numel() for weight in weights)
         self.max_length = _window(model, tokenizer, checkpoint, settings)
 
@@ -83,7 +86,9 @@ class Reranker:
         model = load_model(model_dir, device=device, dtype=dtype)
         model.separator_id = tokenizer.template.separator_id
         reranker = cls(model, tokenizer, checkpoint, settings)
-        prepack(model)  # last: a packed model no longer tells its parameters
+        # Last: a packed model no longer tells its parameters.
+        if prepack(model, int8=settings.precision == "int8") is Int8Product:
+            reranker.precision = "int8"
         return reranker
 
     def rerank(
@@ -165,7 +170,7 @@ class Reranker:
         canary = self.canary
         [logit] = self.score([FIXED_PAIR if canary is None else (canary.query, canary.document)])
         if canary is not None:
-            check_logit(canary, logit, self.dtype)
+            check_logit(canary, logit, self.precision)
         return logit
 
     def _prepare(self, query: str, documents: Sequence[str], options: RerankOptions) -> Prepared:

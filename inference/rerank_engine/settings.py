@@ -75,8 +75,9 @@ class Settings:
     precision: str = _knob(
         "auto",
         "Arithmetic of the matrix products. auto: bf16 on GPUs that have it (A10G, L4, L40S, A100, H100), "
-        "fp16 on older ones (T4), fp32 on CPUs.",
-        choices=("auto", "fp32", "bf16", "fp16"),
+        "fp16 on older ones (T4), fp32 on CPUs. int8 is for CPUs, and for bundles packaged with --precision int8, "
+        "whose scores were held against fp32; a GPU takes auto instead.",
+        choices=("auto", "fp32", "bf16", "fp16", "int8"),
     )
     max_length: int = _knob(
         0, "Longest pair the model reads; 0 takes the checkpoint's own window.", unit="tokens", low=0, high=131_072

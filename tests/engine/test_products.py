@@ -56,9 +56,9 @@ def test_heads_keep_their_precision() -> None:
     """Layers that keep float32 are not packed, nor is anything of float64."""
     model = nn.ModuleDict({"body": layer(torch.float32), "head": PreciseLinear(4, 1)})
 
-    assert prepack(model)
+    assert prepack(model) is OneDnnProduct
     assert {"head.weight", "head.bias"} == set(dict(model.named_parameters()))
-    assert not prepack(nn.ModuleList([layer(torch.float64)]))
+    assert prepack(nn.ModuleList([layer(torch.float64)])) is None
 
 
 def test_a_product_that_errs_is_not_taken() -> None:
