@@ -11,7 +11,9 @@ import shutil
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
@@ -44,8 +46,40 @@ def free_port() -> int:
     raise AssertionError("no free port")
 
 
+@dataclass
+class Log:
+    """What the container writes, line by line."""
+
+    lines: list[str] = field(default_factory=list)
+    news: threading.Condition = field(default_factory=threading.Condition)
+
+    def read(self, stream: Iterable[str]) -> None:
+        for line in stream:
+            with self.news:
+                self.lines.append(line)
+                self.news.notify_all()
+
+    def wait_for(self, text: str) -> str | None:
+        """The first line that holds `text`; None when none came."""
+
+        def found() -> list[str]:
+            return [line for line in self.lines if text in line]
+
+        with self.news:
+            self.news.wait_for(found, PATIENCE_S)
+            return next(iter(found()), None)
+
+
 @pytest.fixture(scope="module")
-def stack(toolkit_shim: Path, bundle_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
+def log() -> Log:
+    """Of the stack."""
+    return Log()
+
+
+@pytest.fixture(scope="module")
+def stack(
+    log: Log, toolkit_shim: Path, bundle_dir: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[httpx.Client]:
     """The stack, listening; killed with all its processes at the end."""
     if shutil.which("java") is None:
         pytest.skip("needs Java 17 or newer on PATH")
@@ -68,23 +102,33 @@ def stack(toolkit_shim: Path, bundle_dir: Path, tmp_path_factory: pytest.TempPat
         "LOG_LOCATION": str(root / "logs"),
         "METRICS_LOCATION": str(root / "logs"),
         "OMP_NUM_THREADS": "1",
+        "RERANK_EMF_NAMESPACE": "Rerank/test",
     }
     process = subprocess.Popen(
         in_namespace("exec serve"), env=env, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
     try:
-        said = []
-        for line in process.stdout:
-            said.append(line)
-            if "Model server started" in line:
-                break
-        else:
-            pytest.fail(f"the stack ended with {process.wait()}:\n{''.join(said)}")
+        reader = threading.Thread(target=log.read, args=(process.stdout,), daemon=True)
+        reader.start()
+        if log.wait_for("Model server started") is None:
+            pytest.fail(f"the stack did not start:\n{''.join(log.lines)}")
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=PATIENCE_S) as client:
             yield client
     finally:
         process.kill()
-        process.communicate()
+        process.wait()
+        reader.join(PATIENCE_S)
+
+
+def test_metrics_and_logs_reach_cloudwatch_as_json(stack: httpx.Client, log: Log) -> None:
+    """Java puts words before every line that Python prints; ours go past it, whole, and without the query."""
+    stack.post("/invocations", json=GOOD)
+
+    metrics, request = log.wait_for('"_aws"'), log.wait_for('"event": "request"')
+
+    assert "Rerank/test" == json.loads(metrics or "{}")["_aws"]["CloudWatchMetrics"][0]["Namespace"]
+    assert (200, "jina", 2) == tuple(json.loads(request or "{}")[name] for name in ("status", "dialect", "pairs"))
+    assert GOOD["query"] not in "".join(log.lines)
 
 
 def test_ping(stack: httpx.Client) -> None:
