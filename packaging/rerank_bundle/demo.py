@@ -1,6 +1,6 @@
-"""The demo checkpoint: a small JinaBERT with seeded random weights and a small tokenizer, built on the fly.
+"""The demo checkpoint: the small trained one of this checkout, or a seeded one with random weights, built on the fly.
 
-It has the published format to the letter (config keys, tensor names and tokenizer structure of
+The random one has the published format to the letter (config keys, tensor names and tokenizer structure of
 jinaai/jina-reranker-v1-tiny-en), so that what is true of packaging, deploying and serving it is true of the real one.
 Its scores mean nothing, and its config says so (`"rerank_demo": true`).
 """
@@ -18,8 +18,18 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 NAME = "rerank-demo"
+TRAINED = Path(__file__).resolve().parents[2] / "training" / "checkpoints" / "demo"
 SPECIAL_TOKENS = ("<s>", "<pad>", "</s>", "<unk>", "<mask>")  # their ids are their positions: 0..4
 LARGEST_VOCABULARY = 1200
+
+
+def demo_checkpoint(work: Path, *, trained: Path = TRAINED) -> Path:
+    """The trained checkpoint that comes with the checkout; where it is absent, a random one written into `work`.
+
+    Raises:
+        SourceError: as `make_demo_checkpoint`.
+    """
+    return trained if (trained / "config.json").is_file() else make_demo_checkpoint(work)
 
 
 def make_demo_checkpoint(

@@ -41,7 +41,7 @@ def resolve(
     `demo` is always the demo (a folder of that name is ./demo); then a folder that exists; then a hub id.
 
     Args:
-        work: folder where the demo checkpoint is written.
+        work: folder where a demo checkpoint is written, should the checkout have none.
         downloads: folder under which each commit of a hub model has a folder of its own; kept for the next time.
         download: see `hub.fetch`.
 
@@ -51,8 +51,8 @@ def resolve(
     """
     if text == DEMO:
         if revision is not None:
-            raise SourceError("The demo checkpoint is made here and has no revision.")
-        return Source(demo.make_demo_checkpoint(work / DEMO), id=DEMO, name=demo.NAME)
+            raise SourceError("The demo checkpoint has no revision: it is this checkout's.")
+        return Source(demo.demo_checkpoint(work / DEMO), id=DEMO, name=demo.NAME)
     folder = Path(text).expanduser()
     if text and folder.is_dir():
         return Source(folder, revision=revision)

@@ -49,9 +49,9 @@ def model_folder(model: str) -> Iterator[Path]:
 
             unpack(path, folder)
         elif model == "demo":
-            from rerank_bundle.demo import make_demo_checkpoint
+            from rerank_bundle.demo import demo_checkpoint
 
-            make_demo_checkpoint(folder)
+            folder = demo_checkpoint(folder)
         else:
             raise NotFound(
                 f"{model!r} is neither a model.tar.gz nor a folder with a config.json.",

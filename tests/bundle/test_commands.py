@@ -9,18 +9,18 @@ from rerank_ops import cli
 from rerank_ops.commands.package import in_tenths
 
 
-def test_package_then_verify(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """`rerank package demo --json` builds the demo's bundle and `rerank verify` finds it sound."""
+def test_package_then_verify(tmp_path: Path, tiny_checkpoint: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`rerank package --json` builds a bundle, warns of random weights, and `rerank verify` finds it sound."""
     output = tmp_path / "dist" / "model.tar.gz"
-    assert 0 == cli.main(["package", "demo", "--output", str(output), "--json"])
+    assert 0 == cli.main(["package", str(tiny_checkpoint), "--output", str(output), "--json"])
     package = capsys.readouterr()
     assert 0 == cli.main(["verify", str(output)])
     verified = capsys.readouterr()
 
     report = json.loads(package.out)
     assert (str(output), hashlib.sha256(output.read_bytes()).hexdigest()) == (report["path"], report["sha256"])
-    assert {"id": "demo", "revision": None} == report["manifest"]["source"]
-    assert "WARN This is the demo checkpoint, with random weights: its scores carry no meaning." in package.err
+    assert {"id": "folder", "revision": None} == report["manifest"]["source"]
+    assert "WARN This checkpoint has random weights: its scores carry no meaning." in package.err
     assert report["sha256"] in verified.out
     assert "every member is as the manifest says" in verified.out
 
@@ -38,7 +38,7 @@ def test_verify_writes_json(built: BundleReport, capsys: pytest.CaptureFixture[s
     [
         (["package", "org/unpinned"], "ERROR org/unpinned is not pinned"),
         (["package", "./nothing"], "ERROR './nothing' is no checkpoint folder"),
-        (["package", "demo", "--revision", "main"], "ERROR The demo checkpoint is made here and has no revision."),
+        (["package", "demo", "--revision", "main"], "ERROR The demo checkpoint has no revision"),
         (["package", "demo", "--setting", "RERANK_THREADS"], "ERROR --setting 'RERANK_THREADS' is not KEY=VALUE."),
         (["package", "demo", "--setting", "A=1", "--setting", "A=2"], "ERROR --setting A is given twice."),
         (["verify", "nothing.tar.gz"], "ERROR nothing.tar.gz is not a file."),

@@ -8,6 +8,8 @@ import pytest
 from huggingface_hub import errors as hub_errors
 
 from rerank_bundle import hub
+from rerank_bundle.checkpoint import read_checkpoint
+from rerank_bundle.demo import TRAINED, demo_checkpoint
 from rerank_bundle.errors import BundleError, HubError, SourceError
 from rerank_bundle.known_models import shipped
 from rerank_bundle.source import Source, resolve
@@ -128,13 +130,23 @@ def test_a_folder_keeps_the_revision_it_is_said_to_be_of(tmp_path: Path) -> None
     assert Source(tmp_path, revision=SHA) == resolve(str(tmp_path), revision=SHA, work=tmp_path, downloads=tmp_path)
 
 
-def test_demo_is_made_on_the_fly(tmp_path: Path, tiny_checkpoint: Path) -> None:
-    """The word demo stands for the demo checkpoint."""
+def test_demo_is_the_trained_checkpoint_of_the_checkout(tmp_path: Path) -> None:
+    """The word demo stands for a checkpoint whose scores mean something; nothing is written for it."""
     found = resolve("demo", revision=None, work=tmp_path, downloads=tmp_path / "downloads")
-    weights = "model.safetensors"
 
     assert ("demo", "rerank-demo", None) == (found.id, found.name, found.revision)
-    assert (tiny_checkpoint / weights).read_bytes() == (found.folder / weights).read_bytes()
+    assert TRAINED == found.folder
+    assert not read_checkpoint(found.folder).is_demo
+    assert not list(tmp_path.iterdir())
+
+
+def test_without_the_trained_checkpoint_the_demo_is_made_on_the_fly(tmp_path: Path, tiny_checkpoint: Path) -> None:
+    """Where the kit is not a checkout, the demo has random weights and its config says so."""
+    made = demo_checkpoint(tmp_path / "made", trained=tmp_path / "nowhere")
+    weights = "model.safetensors"
+
+    assert (tiny_checkpoint / weights).read_bytes() == (made / weights).read_bytes()
+    assert read_checkpoint(made).is_demo
 
 
 @pytest.mark.parametrize("text", ["./missing", "/missing/folder", "~/missing/folder", "missing", "a/b/c", ""])

@@ -1,6 +1,7 @@
 """What scripts/run shows, as a stranger sees it."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +14,7 @@ pytestmark = pytest.mark.e2e
 
 
 def test_the_demo_walks_the_road_and_leaves_nothing_running(checkout: Path) -> None:
-    """Without a terminal: every step is named and timed, the scores' meaninglessness is said, all ends up down."""
+    """Without a terminal: every step is named and timed, most answers are found, all ends up down."""
     done = subprocess.run(
         [sys.executable, "-m", "rerank_ops.demo"],
         cwd=checkout,
@@ -26,7 +27,9 @@ def test_the_demo_walks_the_road_and_leaves_nothing_running(checkout: Path) -> N
 
     assert done.returncode == 0, done.stderr
     assert questions()[0].text in done.stdout
-    assert "scores are real arithmetic, but carry NO MEANING" in done.stdout
+    answered = re.search(r"answers (\d+) of the 10 questions", done.stdout)
+    assert answered is not None
+    assert int(answered[1]) >= 6  # one in forty by chance
     assert '{"id":"q01"' in done.stdout
     assert f"{len(questions())} lines; largest difference to the endpoint's scores:" in done.stdout
     assert "Everything was taken down." in done.stderr

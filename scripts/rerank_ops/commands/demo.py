@@ -15,7 +15,7 @@ def add_parser(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         "demo",
         help="the whole road on this machine, in a minute",
-        description="Builds a bundle from a small model with random weights, brings an AWS up on this machine, deploys "
+        description="Builds a bundle from the small demo model, brings an AWS up on this machine, deploys "
         "with the real CDK, invokes the endpoint through boto3 and runs a batch transform job over S3.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,

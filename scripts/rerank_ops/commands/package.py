@@ -107,7 +107,7 @@ def remarks(built: "BundleReport") -> list[str]:
     found = []
     model = built.manifest["model"]
     if model["meaningless_scores"]:
-        found.append("This is the demo checkpoint, with random weights: its scores carry no meaning.")
+        found.append("This checkpoint has random weights: its scores carry no meaning.")
     elif not model["acceptance"]["checked"]:
         found.append(f"Its scores were not held against published ones: {model['acceptance']['reason']}.")
     if built.left_out:

@@ -5,7 +5,7 @@ from typing import Any
 
 EPILOG = """\
 examples:
-  rerank serve demo                        a small model with random weights: to see the wire format
+  rerank serve demo                        the small demo model: to see the wire format
   rerank serve dist/model.tar.gz           the very code that would be deployed
   rerank serve ./checkpoint --port 9000    a checkpoint folder, with this checkout's code
 """

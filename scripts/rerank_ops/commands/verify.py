@@ -32,7 +32,7 @@ def run(args: argparse.Namespace) -> int:
     if found.requirements:
         console.warn("It carries code/requirements.txt: the container installs packages at every start.")
     if found.manifest["model"].get("meaningless_scores"):
-        console.warn("This is the demo checkpoint, with random weights: its scores carry no meaning.")
+        console.warn("This checkpoint has random weights: its scores carry no meaning.")
     if args.json:
         console.emit(as_json(found))
     else:

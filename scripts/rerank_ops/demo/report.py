@@ -29,16 +29,26 @@ The same on an account (`rerank doctor` says what is missing):
   cdk destroy --all -c deployment=sandbox    an endpoint costs money for as long as it exists"""
 
 
-def rankings(questions: Sequence[Question], ranked: Sequence[Ranking], passages: Sequence[Passage]) -> None:
-    """The best passages of the first question, and the best one of each other."""
-    print(MEANINGLESS)
+def rankings(
+    questions: Sequence[Question], ranked: Sequence[Ranking], passages: Sequence[Passage], *, meaningless: bool
+) -> None:
+    """The best passages of the first question, the best one of each other, and how many of these are answers."""
+    if meaningless:
+        print(MEANINGLESS)
     first = [(rank, score, passages[i].id, passages[i].text) for rank, (i, score) in enumerate(ranked[0], start=1)]
     console.table(("rank", "score", "passage", "text"), first[:_SHOWN], title=f"{questions[0].text}")
-    rows = [
-        (question.text, passages[ranking[0][0]].id, ranking[0][1])
-        for question, ranking in zip(questions[1:], ranked[1:], strict=True)
+    best = [
+        (question, passages[ranking[0][0]].id, ranking[0][1])
+        for question, ranking in zip(questions, ranked, strict=True)
     ]
-    console.table(("question", "best passage", "score"), rows)
+    rows = [(question.text, found, score, _verdict(question, found)) for question, found, score in best[1:]]
+    console.table(("question", "best passage", "score", "answers it"), rows)
+    answered = sum(found in question.relevant for question, found, _ in best)
+    print(f"The best of {len(passages)} passages answers {answered} of the {len(best)} questions.")
+
+
+def _verdict(question: Question, found: str) -> str:
+    return "yes" if found in question.relevant else "no"
 
 
 def outputs(found: Mapping[str, Mapping[str, str]]) -> None:

@@ -28,8 +28,8 @@ def walk(*, keep: bool) -> int:
     seconds: dict[str, float] = {}
     with _signals_interrupt(), _down_at_the_end(home, seconds, keep=keep):
         bundle = home.folder.parent / "demo" / "model.tar.gz"
-        with step("package a small model with random weights", seconds):
-            _package(bundle)
+        with step("package the small demo model", seconds):
+            meaningless = _package(bundle)
         with step("bring AWS up on this machine, cdk bootstrap", seconds):
             local = lifecycle.up(home, say=_say)
         with step(f"cdk deploy --all -c deployment={DEPLOYMENT}", seconds):
@@ -38,7 +38,7 @@ def walk(*, keep: bool) -> int:
         aws = Aws(local_env=local.env())
         with step("invoke the endpoint through boto3, once per question", seconds):
             asked = steps.ask(aws, DEPLOYMENT)
-        report.rankings(questions(), asked, passages())
+        report.rankings(questions(), asked, passages(), meaningless=meaningless)
         with step("batch transform: the same requests as a JSON Lines object in S3", seconds):
             written = steps.rerank_in_s3(aws, DEPLOYMENT, bundle.parent / "out")
         report.batch(written, steps.agreement(asked, written))
@@ -47,13 +47,15 @@ def walk(*, keep: bool) -> int:
     return 0
 
 
-def _package(bundle: Path) -> None:
+def _package(bundle: Path) -> bool:
+    """Builds the bundle; whether its scores mean nothing, because its weights are random."""
     from rerank_bundle.build import build
     from rerank_bundle.source import resolve
 
     source = resolve("demo", revision=None, work=bundle.parent / "checkpoint", downloads=bundle.parent)
     built = build(source.folder, bundle, name=source.name, revision=source.revision, source_id=source.id)
     _say(f"{bundle.name}: {built.size:,} bytes, sha256 {built.sha256[:16]}…, {len(built.members)} members")
+    return bool(built.manifest["model"]["meaningless_scores"])
 
 
 @contextmanager
