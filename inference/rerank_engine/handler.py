@@ -20,6 +20,7 @@ from rerank_engine.attributes import CUSTOM_ATTRIBUTES, echoable
 from rerank_engine.dialects import guess, said
 from rerank_engine.errors import NotReady, RerankError
 from rerank_engine.exchange import Exchange, new_request_id
+from rerank_engine.heap import steady_heap
 from rerank_engine.hosting import Hosting, read_settings
 from rerank_engine.integrity import check_bundle
 from rerank_engine.scoring import DirectScorer
@@ -77,8 +78,9 @@ def load(model_dir: str, env: Mapping[str, str] = os.environ) -> Handler:
             check_bundle(Path(model_dir))
         reranker = Reranker.load(Path(model_dir), settings)
         reranker.check_canary()
-        if "SAGEMAKER_PROGRAM" in env:  # behind AWS's toolkit; whoever else imports this has a log of their own
+        if "SAGEMAKER_PROGRAM" in env:  # behind AWS's toolkit, in a process of our own
             logs.configure(settings.log_level, logs.container_stdout())
+            steady_heap()
         telemetry = Telemetry(settings, emf_every_s=0.0)
         telemetry.loaded(reranker.model_name)
         scorer = DirectScorer(reranker, settings)

@@ -7,13 +7,15 @@ import pytest
 from rerank_ops.bench import load
 
 
-def test_the_slope_leaves_out_the_warm_up() -> None:
-    """A line through (seconds, bytes) after the first fifth, in MB a minute."""
-    warming = [(float(at), 1e9 * at) for at in range(20)]
-    growing = [(float(at), 5e7 + at * 2**20 / 60) for at in range(20, 100)]
+def test_growth_leaves_out_the_warm_up() -> None:
+    """The last quarter against the second one: what fills up at first does not count, what creeps does."""
+    warming = [(float(at), 1e8 + at) for at in range(20)]
+    flat = [(float(at), 4e8 + at % 7) for at in range(20, 80)]
+    creeping = [(float(at), 4e8 * (1 + at / 100)) for at in range(20, 80)]
 
-    assert pytest.approx(1.0) == load.slope_mb_per_minute([*warming, *growing])
-    assert 0.0 == load.slope_mb_per_minute([(1.0, 5.0)])
+    assert pytest.approx(0.0, abs=1e-6) == load.growth([*warming, *flat])
+    assert load.growth([*warming, *creeping]) > 0.25
+    assert 0.0 == load.growth([(1.0, 5.0)])
 
 
 def test_requests_are_the_same_every_time() -> None:

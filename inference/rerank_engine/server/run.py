@@ -17,6 +17,7 @@ from typing import Any
 
 from rerank_engine import logs
 from rerank_engine.errors import RerankError, SettingsError
+from rerank_engine.heap import steady_heap
 from rerank_engine.hosting import Hosting, read_settings
 from rerank_engine.server.app import App
 from rerank_engine.server.life import Life, Load, loader
@@ -52,6 +53,7 @@ def _told(error: RerankError) -> int:
 
 
 def _run(settings: Settings, hosting: Hosting, load: Load) -> int:
+    steady_heap()
     listening = listen(settings.bind_host, hosting.port)
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))  # until the event loop takes over: there is nothing to drain
     listener = logs.configure(settings.log_level)
