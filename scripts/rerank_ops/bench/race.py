@@ -1,0 +1,146 @@
+"""Engines against each other: request by request, in turn and turn about, so that a busy machine slows all alike."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import Any
+
+from rerank_ops.bench.workload import Request, Workload
+from rerank_ops.errors import Unfinished
+
+Report = Callable[[float | None, str], None]
+
+
+@dataclass(slots=True)
+class Lane:
+    """How an engine did.
+
+    Attributes:
+        name: of the engine.
+        load_s: seconds of importing and loading.
+        seconds: of each request.
+        cpu_s: processor time of each request, all threads together.
+        logits: of each request.
+        peak_bytes: largest resident memory of its process, Python included.
+    """
+
+    name: str
+    load_s: float = 0.0
+    seconds: list[float] = field(default_factory=list)
+    cpu_s: list[float] = field(default_factory=list)
+    logits: list[list[float]] = field(default_factory=list)
+    peak_bytes: int = 0
+
+
+class Contestant:
+    """An engine's process."""
+
+    def __init__(self, name: str, folder: Path, *, max_length: int, threads: int) -> None:
+        self.lane = Lane(name)
+        command = [sys.executable, "-m", "rerank_ops.bench.contestant", name, str(folder), str(max_length)]
+        self._said = TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115 - closed by stop()
+        self._process = subprocess.Popen(
+            [*command, str(threads)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._said,
+            text=True,
+        )
+
+    def start(self) -> str | None:
+        """Wait until it is loaded; why it cannot be, where a package is missing."""
+        reply = self._reply()
+        self.lane.load_s = float(reply.get("ready", 0.0))
+        error = reply.get("error")
+        return None if error is None else str(error)
+
+    def run(self, request: Request, *, keep: bool = True) -> None:
+        """Score a request; a warm-up is not kept."""
+        reply = self._ask(request)
+        if keep:
+            self.lane.seconds.append(reply["seconds"])
+            self.lane.cpu_s.append(reply["cpu_s"])
+            self.lane.logits.append(reply["logits"])
+
+    def stop(self) -> None:
+        """End the process."""
+        if self._process.stdin is not None:
+            self._process.stdin.close()
+        self._process.terminate()
+        self._process.wait()
+        self._said.close()
+
+    def finish(self) -> Lane:
+        """What it did, its memory included."""
+        self.lane.peak_bytes = int(self._ask(None)["peak_bytes"])
+        return self.lane
+
+    def _ask(self, request: Request | None) -> dict[str, Any]:
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.write(json.dumps(request) + "\n")
+            self._process.stdin.flush()
+        except BrokenPipeError:
+            raise self._died() from None
+        return self._reply()
+
+    def _reply(self) -> dict[str, Any]:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line:
+            raise self._died()
+        reply: dict[str, Any] = json.loads(line)
+        return reply
+
+    def _died(self) -> Unfinished:
+        code = self._process.wait()
+        self._said.seek(0)
+        last = self._said.read().strip().splitlines()[-1:] or ["It said nothing."]
+        return Unfinished(f"The engine {self.lane.name} ended with exit code {code}: {last[0]}")
+
+
+def race(
+    names: Sequence[str],
+    folder: Path,
+    workload: Workload,
+    *,
+    max_length: int,
+    threads: int,
+    rounds: int,
+    report: Report,
+) -> tuple[list[Lane], dict[str, str]]:
+    """Time every engine on every request, `rounds` times; and which engines could not run, and why.
+
+    Raises:
+        Unfinished: an engine's process died.
+    """
+    missing: dict[str, str] = {}
+    with ExitStack() as stack:
+        running: list[Contestant] = []
+        for name in names:
+            report(None, f"loading {name}")
+            contestant = Contestant(name, folder, max_length=max_length, threads=threads)
+            stack.callback(contestant.stop)
+            reason = contestant.start()
+            if reason is None:
+                running.append(contestant)
+            else:
+                missing[name] = reason
+        query, documents = workload.requests[0]
+        for contestant in running:
+            report(None, f"warming {contestant.lane.name}")
+            contestant.run((query, documents[:4]), keep=False)
+        steps = rounds * len(workload.requests) * len(running)
+        done = 0
+        for turn, request in enumerate(workload.requests * rounds):
+            shift = turn % max(1, len(running))
+            for contestant in running[shift:] + running[:shift]:
+                report(done / steps, contestant.lane.name)
+                contestant.run(request)
+                done += 1
+        return [contestant.finish() for contestant in running], missing

@@ -1,0 +1,47 @@
+"""What this machine's matrix products reach, and what share of it an engine uses."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+ROWS = 2048
+_SECONDS = 0.4
+
+
+def matrix_flops_per_token(config: dict[str, Any]) -> float:
+    """Floating point operations of the matrix products, per token, of a JinaBERT: two per weight.
+
+    The last layer computes keys and values only; what it computes for first tokens alone is left out.
+    """
+    width, inner, layers = config["hidden_size"], config["intermediate_size"], config["num_hidden_layers"]
+    per_layer = 4 * width * width + 3 * width * inner
+    return float(2 * ((layers - 1) * per_layer + 2 * width * width))
+
+
+def measure(precision: str, config: dict[str, Any], *, threads: int) -> float:
+    """The best rate of a product of the model's largest matrix in `precision`, in operations a second."""
+    import torch
+
+    from rerank_engine.models.products import Int8Product, OneDnnProduct
+
+    if threads:
+        torch.set_num_threads(threads)
+    width, inner = config["hidden_size"], config["intermediate_size"]
+    dtype = torch.bfloat16 if precision == "bf16" else torch.float32
+    weight, rows = torch.randn(2 * inner, width).to(dtype), torch.randn(ROWS, width).to(dtype)
+    make = Int8Product if precision == "int8" else OneDnnProduct
+    with torch.inference_mode():
+        product = make(weight, None)
+        seconds = _fastest(lambda: product(rows))
+    return float(2 * ROWS * width * 2 * inner) / seconds
+
+
+def _fastest(work: Callable[[], object]) -> float:
+    """Seconds of the quickest of the runs that fit a fraction of a second."""
+    work()
+    best, until = float("inf"), time.perf_counter() + _SECONDS
+    while time.perf_counter() < until:
+        started = time.perf_counter()
+        work()
+        best = min(best, time.perf_counter() - started)
+    return best

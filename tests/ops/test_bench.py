@@ -1,0 +1,142 @@
+"""rerank bench: what it times, how it reckons, what it writes."""
+
+import json
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+import torch
+
+from rerank_engine.engine import Reranker
+from rerank_engine.settings import Settings
+from rerank_ops.bench import agreement, peers, results, roof, workload
+from rerank_ops.bench.latency import Level, Served
+from rerank_ops.bench.padded_jina import PaddedJina
+from rerank_ops.bench.race import Lane
+from rerank_ops.cli import main
+from rerank_ops.errors import NotFound
+
+
+def test_generated_texts_have_the_lengths_of_real_ones() -> None:
+    """The median of documents and passages is the distribution's, with a long tail of documents, equal in each run."""
+    made = workload.generate("documents", requests=2, documents=300)
+    words = sorted(len(document.split()) for _, documents in made.requests for document in documents)
+
+    assert made == workload.generate("documents", requests=2, documents=300)
+    assert 450 < words[300] < 800
+    assert words[570] > 4 * words[300]
+
+
+def test_a_collection_gives_candidates_in_the_first_stage_order(tmp_path: Path) -> None:
+    """Titles stand above the text; candidates come as the BM25 run ranks them."""
+    entries = [{"_id": str(n), "title": "T" if n else "", "text": f"text {n}"} for n in range(3)]
+    (tmp_path / "corpus.jsonl").write_text("\n".join(map(json.dumps, entries)))
+    (tmp_path / "queries.jsonl").write_text(json.dumps({"_id": "q", "text": "what"}))
+    (tmp_path / workload.FIRST_STAGE).write_text("q Q0 2 1 9.0 run\nq Q0 0 2 8.0 run\nq Q0 1 3 7.0 run\n")
+
+    read = workload.read_collection(tmp_path, requests=5, documents=2)
+
+    assert (("what", ["T\ntext 2", "text 0"]),) == read.requests
+    with pytest.raises(NotFound, match=r"has no corpus\.jsonl"):
+        workload.read_collection(tmp_path / "absent", requests=1, documents=1)
+
+
+def test_tau_counts_the_pairs_that_keep_their_order() -> None:
+    """1 for the same order, -1 for the opposite one, and by hand in between."""
+    assert agreement.kendall_tau([1, 2, 3], [10, 20, 30]) == 1.0
+    assert agreement.kendall_tau([1, 2, 3], [3, 2, 1]) == -1.0
+    assert agreement.kendall_tau([1, 2, 3], [1, 3, 2]) == pytest.approx(1 / 3)
+    assert agreement.kendall_tau([5], [7]) == 1.0
+    assert agreement.largest_difference([[1.0, 2.0]], [[1.5, 2.0]]) == 0.5
+
+
+def test_the_padded_peer_is_the_same_model(tiny_checkpoint: Path) -> None:
+    """Padded batches of the peer, either way it attends, give the logits of the engine."""
+    documents = ["a short one", "an endpoint that scales with the number of requests it is sent " * 4, "banana"]
+    mine = Reranker.load(tiny_checkpoint, Settings(precision="fp32", device="cpu"))
+    expected = torch.tensor(mine.score([("what scales?", text) for text in documents]))
+
+    tokenizer = peers.pair_tokenizer(tiny_checkpoint, 512)
+    encoded = tokenizer.encode_batch([("what scales?", text) for text in documents])
+    ids, mask = (torch.tensor([getattr(e, what) for e in encoded]) for what in ("ids", "attention_mask"))
+    for fused in (True, False):
+        with torch.inference_mode():
+            given = PaddedJina.load(tiny_checkpoint, fused=fused)(ids, mask).squeeze(-1)
+
+        assert torch.allclose(expected, given, atol=2e-5)
+
+
+def test_matrix_operations_are_two_per_weight() -> None:
+    """14.7 million a token at the shape of jina-reranker-v1-tiny-en, whose last layer needs keys and values alone."""
+    config = {"hidden_size": 384, "intermediate_size": 1536, "num_hidden_layers": 4}
+
+    assert 2 * (3 * (4 * 384**2 + 3 * 384 * 1536) + 2 * 384**2) == roof.matrix_flops_per_token(config)
+    assert roof.measure("fp32", config | {"hidden_size": 32, "intermediate_size": 64}, threads=0) > 0
+
+
+@pytest.fixture
+def bench() -> results.Bench:
+    """What a run with three engines might have found."""
+    lanes = (
+        Lane("official-server", 1.0, [4.0, 4.0], [8.0, 8.0], [[1.0, 2.0], [3.0, 4.0]], 900_000_000),
+        Lane("onnxruntime-int8", 1.0, [2.0, 2.0], [4.0, 4.0], [[2.0, 1.0], [3.0, 4.0]], 800_000_000),
+        Lane("ours-fp32", 1.0, [1.0, 1.0], [2.0, 2.0], [[1.0, 2.0], [3.0, 4.0]], 400_000_000),
+    )
+    raced = results.Raced("texts", 4, 1000, 2500, lanes, {"cross-encoder": "x is not installed"}, {"fp32": 1e6}, 1000.0)
+    served = Served(1.5, 400_000_000, (Level(1, 20.0, 50.0, 60.0, 70.0),))
+    return results.Bench("a machine", "a model", 1024, 0, (raced,), {"fp32": served})
+
+
+def test_ratios_are_against_the_first_and_the_best_other(bench: results.Bench) -> None:
+    """The two that matter, for each of our lanes."""
+    assert {
+        "ours-fp32 / official-server": 4.0,
+        "ours-fp32 / best other (onnxruntime-int8)": 2.0,
+    } == results.ratios(bench.raced[0])
+
+
+def test_tables_say_everything_that_was_found(bench: results.Bench) -> None:
+    """Speed, memory, agreement, the share of the roof, what could not run, and the server's latencies."""
+    text = results.markdown(bench)
+
+    assert "| ours-fp32 | 2.0 | 500 | 4.00× | 1000.00 | 4.00× | 1.00 | 400 | 1.0000 | 50% |" in text
+    assert "| onnxruntime-int8 | 1.0 | 250 | 2.00× | 2000.00 | 2.00× | 2.00 | 800 | 0.0000 |  |" in text
+    assert "not run: cross-encoder (x is not installed)" in text
+    assert "| 1 | 20.0 | 50.0 | 60.0 | 70.0 |" in text
+    assert "2.50 times" in text
+    assert "logits" not in json.dumps(results.as_json(bench))
+
+
+def test_the_picture_is_an_svg_with_a_bar_per_engine(bench: results.Bench) -> None:
+    """The longest bar is the fastest engine's."""
+    picture = ElementTree.fromstring(results.chart(bench))
+
+    bars = [float(node.get("width", "0")) for node in picture if node.tag.endswith("rect")][1:]
+    assert (3, max(bars)) == (len(bars), bars[2])
+
+
+def test_the_command_races_engines_and_writes_a_report(
+    tiny_checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each engine in a process of its own, on the same requests: equal scores, a table, JSON for programs."""
+    table = tmp_path / "table.md"
+    asked = ["--peer", "official-server", "--peer", "ours-fp32", "--requests", "1", "--documents", "3"]
+
+    code = main(
+        ["bench", "--model", str(tiny_checkpoint), *asked, "--max-length", "64", "--markdown", str(table), "--json"]
+    )
+
+    found = json.loads(capsys.readouterr().out)
+    assert code == 0
+    assert ["generated documents", "generated passages"] == [raced["workload"] for raced in found["raced"]]
+    for raced in found["raced"]:
+        assert ["official-server", "ours-fp32"] == [lane["name"] for lane in raced["lanes"]]
+        assert all(lane["largest_difference"] < 1e-4 for lane in raced["lanes"])
+        assert all(lane["peak_bytes"] > 2**20 for lane in raced["lanes"])
+    assert "ours-fp32 / official-server" in table.read_text(encoding="utf-8")
+
+
+def test_a_model_that_is_not_there_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    """Before anything is started."""
+    assert main(["bench", "--model", "/nowhere"]) == 1
+    assert "/nowhere has no config.json" in capsys.readouterr().err
