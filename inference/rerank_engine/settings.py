@@ -146,7 +146,7 @@ class Settings:
         high=86_400.0,
     )
     verify_bundle: bool = _knob(
-        True, "Hold the bundle's files against the sha256 in its manifest before loading: 1 s for a model of 1 GB."
+        True, "Hold the bundle's files against the sha256 in its manifest before loading: 1 to 3 s for each GB."
     )
     cache_entries: int = _knob(
         0,
