@@ -209,20 +209,22 @@ def test_the_page_stands_alone() -> None:
 
 
 def test_compare_measures_and_tells(
-    small: Path, collection: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    small: Path, tiny_checkpoint: Path, collection: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Two models, each in its process, quality for the one whose weights are not random, as JSON and as a page."""
-    arguments = ["compare", str(small), "demo", "--rounds", "2", "--requests", "2", "--passages", "2", "--json"]
+    models = [str(small), str(tiny_checkpoint)]
+    arguments = ["compare", *models, "--rounds", "2", "--requests", "2", "--passages", "2", "--json"]
 
     assert 0 == cli.main([*arguments, "--data", str(collection), "--html", str(tmp_path / "page.html")])
 
     told = capsys.readouterr()
     found = json.loads(told.out)
-    trained, demo = found["models"]
+    trained, made = found["models"]
     assert ("trained", "org/small", "xlm_roberta", 1, 512) == tuple(
         trained[key] for key in ("label", "model", "family", "layers", "window")
     )
-    assert ("demo", "jina_bert", True, False) == (demo["label"], demo["family"], demo["random"], trained["random"])
+    assert (tiny_checkpoint.name, "jina_bert") == (made["label"], made["family"])
+    assert (True, False) == (made["random"], trained["random"])
     assert 1.0 == trained["speed_against_first"]
     for one in found["models"]:
         assert one["pairs_per_s"] > 0
@@ -232,8 +234,8 @@ def test_compare_measures_and_tells(
         assert one["tokens_per_pair"] > 100
     assert ("toy", 2) == (found["quality"]["collection"], found["quality"]["queries"])
     assert 0.5 < trained["ndcg_at_10"] <= 1
-    assert demo["ndcg_at_10"] is None
-    assert "round 2 of 2: demo" in told.err
+    assert made["ndcg_at_10"] is None
+    assert f"round 2 of 2: {tiny_checkpoint.name}" in told.err
     assert "trained" in (tmp_path / "page.html").read_text()
 
 
