@@ -1,6 +1,7 @@
 """Engines against each other: request by request, in turn and turn about, so that a busy machine slows all alike."""
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -13,6 +14,8 @@ from typing import Any
 from rerank_ops.bench.workload import Request, Workload
 from rerank_ops.errors import Unfinished
 
+# What this engine sets for itself, for all: on a busy machine, PyTorch's threads would slow one another by spinning.
+PATIENT = {"OMP_WAIT_POLICY": "PASSIVE"}
 Report = Callable[[float | None, str], None]
 
 
@@ -49,6 +52,7 @@ class Contestant:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._said,
+            env=os.environ | PATIENT,
             text=True,
         )
 
