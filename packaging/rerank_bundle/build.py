@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from rerank_bundle import acceptance, layout
 from rerank_bundle import manifest as manifests
@@ -16,6 +17,7 @@ from rerank_bundle.hub import check_revision
 from rerank_bundle.isolated import score_in_isolation
 from rerank_bundle.known_models import KnownModels, shipped
 from rerank_bundle.manifest import Manifest
+from rerank_bundle.precision import SETTING, LowerPrecision, hold
 from rerank_bundle.staging import copy_engine, engine_folder, model_folder
 from rerank_bundle.tarball import Progress, file_sha256, no_progress, write_tarball
 
@@ -58,6 +60,7 @@ def build(
     revision: str | None = None,
     source_id: str | None = None,
     settings: Mapping[str, str] | None = None,
+    lower: LowerPrecision | None = None,
     allow_requirements: bool = False,
     known: KnownModels | None = None,
     inference: Path | None = None,
@@ -73,6 +76,7 @@ def build(
         revision: full commit sha that the folder is a copy of, recorded.
         source_id: where it came from (a hub id, "demo"); by default the name where a revision says so, else "folder".
         settings: RERANK_* variables that deployments of this bundle start from.
+        lower: a precision below fp32 that deployments of this bundle run in on CPUs, if it ranks as fp32 does.
         allow_requirements: ship the source's requirements.txt, which the container will then install.
         known: published models and scores; by default those of this kit.
         inference: folder that becomes `code/`; by default this checkout's.
@@ -101,6 +105,10 @@ def build(
         progress("scoring", 1, 1)
         accepted = [logits[1:] for logits in scores.logits]
         verdict = acceptance.judge(expectation, tried, accepted, tolerance=table.tolerance)
+        lowered: dict[str, Any] = {}
+        if lower is not None:
+            progress(f"comparing {lower.name} with fp32", 0, 1)
+            lowered = {"parity": hold(lower, work / layout.CODE, folders[verdict.variant], python=python)}
         manifest: Manifest = {
             "format": manifests.FORMAT,
             "kit_version": manifests.kit_version(),
@@ -114,9 +122,10 @@ def build(
                 "canary": _canary(scores.logits[verdict.variant][0]),
                 "acceptance": _acceptance(verdict, expectation, table, accepted[verdict.variant]),
                 "meaningless_scores": checkpoint.is_demo,
+                **lowered,
             },
             "source": {"id": source_id or (model_name if revision else "folder"), "revision": revision},
-            "settings": scores.settings,
+            "settings": scores.settings | ({SETTING: lower.name} if lower is not None else {}),
             "files": manifests.file_entries(members, progress=progress),
         }
         members[layout.MANIFEST] = work / layout.MANIFEST

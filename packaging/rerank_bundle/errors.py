@@ -8,7 +8,8 @@ BundleError
 ├── ArchiveError         the tarball is not one that may be unpacked: links, escaping paths, bombs, strangers
 ├── ManifestError        the members are not those that the manifest lists, or the manifest cannot be read
 ├── ScoringError         the bundle's own code could not load the model or score a pair
-└── ScoreMismatch        it scored, but not what was recorded (canary) or published (acceptance)
+├── ScoreMismatch        it scored, but not what was recorded (canary) or published (acceptance)
+└── PrecisionRefused     a lower precision cannot be had here, or ranks too differently from fp32
 """
 
 
@@ -54,3 +55,7 @@ class ScoringError(BundleError):
 
 class ScoreMismatch(BundleError):
     """The scores are not those that were recorded or published."""
+
+
+class PrecisionRefused(BundleError):
+    """A lower precision cannot be had here, or its scores are too far from those of fp32."""

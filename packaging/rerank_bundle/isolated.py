@@ -31,12 +31,14 @@ class Scores:
         family: model family that it recognised.
         max_length: longest pair it reads, in tokens.
         settings: the given settings as it understood them, defaults left out.
-        logits: per model folder one raw logit per pair, computed in fp32 on the CPU.
+        precision: arithmetic that it was computed in.
+        logits: per model folder one raw logit per pair, computed on the CPU.
     """
 
     family: str
     max_length: int
     settings: dict[str, str]
+    precision: str
     logits: tuple[tuple[float, ...], ...]
 
 
@@ -46,6 +48,7 @@ def score_in_isolation(
     pairs: Sequence[tuple[str, str]],
     *,
     settings: Mapping[str, str],
+    precision: str = "fp32",
     python: str = sys.executable,
     timeout_s: float = TIMEOUT_S,
 ) -> Scores:
@@ -53,6 +56,7 @@ def score_in_isolation(
 
     Args:
         settings: RERANK_* variables, checked by that engine; the scoring itself uses the reference settings.
+        precision: RERANK_PRECISION of the scoring.
 
     Raises:
         SettingError: the engine knows no such setting, or refuses its value.
@@ -63,12 +67,17 @@ def score_in_isolation(
         "models": [str(folder.resolve()) for folder in models],
         "pairs": [list(pair) for pair in pairs],
         "settings": dict(settings),
+        "precision": precision,
     }
     reply = _run(request, python, timeout_s)
     if "error" in reply:
         raise _explained(reply["error"])
     return Scores(
-        reply["family"], reply["max_length"], reply["settings"], tuple(tuple(logits) for logits in reply["logits"])
+        family=reply["family"],
+        max_length=reply["max_length"],
+        settings=reply["settings"],
+        precision=reply["precision"],
+        logits=tuple(tuple(logits) for logits in reply["logits"]),
     )
 
 

@@ -1,7 +1,9 @@
 """Run by path in an interpreter of its own (see `isolated`), never imported: scores pairs with a bundle's own engine.
 
-stdin: {"code": folder, "models": [folder, …], "pairs": [[query, document], …], "settings": {RERANK_…: value}}
-stdout: {"family", "max_length", "settings", "logits": [[…] per model]}, or {"error": {"kind", "message", "tip"}}
+stdin: {"code": folder, "models": [folder, …], "pairs": [[query, document], …], "settings": {RERANK_…: value},
+    "precision": "fp32"}
+stdout: {"family", "max_length", "settings", "precision", "logits": [[…] per model]},
+    or {"error": {"kind", "message", "tip"}}
 """
 
 import importlib
@@ -25,12 +27,15 @@ def score(request: dict[str, Any]) -> dict[str, Any]:
     settings = importlib.import_module("rerank_engine.settings").Settings
     written = settings.from_env(request["settings"]).to_env()
     engine = importlib.import_module("rerank_engine.engine")
+    precision = request["precision"]
+    reference = REFERENCE | {"RERANK_PRECISION": precision}
     family, max_length, logits = "", 0, []
     for model_dir in request["models"]:
-        reranker = engine.Reranker.load(Path(model_dir), settings.from_env(REFERENCE))
+        reranker = engine.Reranker.load(Path(model_dir), settings.from_env(reference))
         family, max_length = str(reranker.family), int(reranker.max_length)
+        precision = str(getattr(reranker, "precision", precision))  # engines of older bundles do not tell
         logits.append([float(logit) for logit in reranker.score([tuple(pair) for pair in request["pairs"]])])
-    return {"family": family, "max_length": max_length, "settings": written, "logits": logits}
+    return {"family": family, "max_length": max_length, "settings": written, "precision": precision, "logits": logits}
 
 
 def main() -> None:

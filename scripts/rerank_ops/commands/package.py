@@ -10,6 +10,7 @@ from rerank_ops.errors import Refused
 
 if TYPE_CHECKING:
     from rerank_bundle.build import BundleReport
+    from rerank_bundle.precision import LowerPrecision
     from rerank_bundle.tarball import Progress
 
 OUTPUT = Path("dist/model.tar.gz")
@@ -38,6 +39,15 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument(
         "--allow-requirements", action="store_true", help="ship requirements.txt; the container installs it at start"
     )
+    parser.add_argument(
+        "--precision",
+        choices=("int8", "bf16"),
+        help="what CPUs compute in; refused where it ranks other than fp32 (Kendall's tau, nDCG@10)",
+    )
+    parser.add_argument(
+        "--evaluation", type=Path, metavar="FOLDER", help="collection in BEIR's layout to compare --precision on"
+    )
+    parser.add_argument("--force-precision", action="store_true", help="package it even then")
     console.json_option(parser)
 
 
@@ -61,6 +71,7 @@ def run(args: argparse.Namespace) -> int:
             revision=source.revision,
             source_id=source.id,
             settings=settings,
+            lower=_lower(args, settings),
             allow_requirements=args.allow_requirements,
             progress=in_tenths(report),
         )
@@ -71,6 +82,18 @@ def run(args: argparse.Namespace) -> int:
     else:
         console.table(("bundle", str(built.path)), rows(built))
     return 0
+
+
+def _lower(args: argparse.Namespace, settings: dict[str, str]) -> "LowerPrecision | None":
+    from rerank_bundle.precision import SETTING, LowerPrecision
+
+    if args.precision is None:
+        if args.evaluation is not None or args.force_precision:
+            raise Refused("--evaluation and --force-precision go with --precision.")
+        return None
+    if SETTING in settings:
+        raise Refused(f"--precision sets {SETTING}, and so does --setting.", tip="Give one of them.")
+    return LowerPrecision(args.precision, args.evaluation, force=args.force_precision)
 
 
 def parse_settings(given: list[str]) -> dict[str, str]:
@@ -127,9 +150,20 @@ def rows(built: "BundleReport") -> list[tuple[str, object]]:
         *([("slopes", f"alibi_tail_scale {model['alibi_tail_scale']}")] if model["family"] == "jina_bert" else []),
         ("canary", f"logit {model['canary']['logit']:.4f}"),
         ("acceptance", acceptance(model)),
+        *([("precision", precision(model["parity"]))] if "parity" in model else []),
         ("settings", ", ".join(f"{key}={value}" for key, value in built.manifest["settings"].items()) or "defaults"),
         ("members", f"{len(built.members)}, code/ last"),
     ]
+
+
+def precision(parity: dict[str, Any]) -> str:
+    """How the lower precision compared with fp32."""
+    return (
+        f"{parity['precision']}{'' if parity['passed'] else ', past the gate and forced'}: Kendall's tau "
+        f"{parity['kendall_tau']:.4f}, nDCG@10 {parity['ndcg']:.4f} {parity['ndcg_change']:+.4f}, logits differ by "
+        f"{parity['mean_difference']:.4f}, {parity['largest_difference']:.4f} at most ({parity['pairs']:,} pairs of "
+        f"{parity['evaluation']})"
+    )
 
 
 def acceptance(model: dict[str, Any]) -> str:
