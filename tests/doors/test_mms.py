@@ -38,8 +38,8 @@ def in_namespace(command: str) -> list[str]:
 
 
 def free_port() -> int:
-    """A free port that MMS accepts (none above 49,151); parallel test processes start to look elsewhere."""
-    for port in range(21_000 + os.getpid() % 20_000, 49_000):
+    """A free port that MMS accepts (none above 32,767); parallel test processes start to look elsewhere."""
+    for port in range(21_000 + os.getpid() % 10_000, 32_767):
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.bind(("127.0.0.1", port))
             return port
