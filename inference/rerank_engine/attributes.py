@@ -3,8 +3,10 @@
 The caller's own come back first; tokens and times of the request follow, as `name=value` joined by semicolons:
     trace=7;query_tokens=4;document_tokens=187;total_tokens=251;pairs=10;queue_ms=0.1;tokenize_ms=0.8;forward_ms=12.4
 SageMaker takes visible ASCII, at most 1,024 characters, both ways: where ours find no room, they are left out.
+One of the caller's is read: `caller=NAME` says whose share of the queue a request takes (see server/callers.py).
 """
 
+import re
 from collections.abc import Sequence
 
 from rerank_engine.types import RerankResult
@@ -18,6 +20,15 @@ def echoable(attributes: str | None) -> str | None:
     if not attributes:
         return None
     return "".join(sign for sign in attributes if " " <= sign <= "~")[:MOST_CHARACTERS] or None
+
+
+def caller_of(attributes: str | None) -> str | None:
+    """The value of `caller` among attributes joined by semicolons or commas; None when it is not there, or empty."""
+    for attribute in re.split("[;,]", attributes or ""):
+        name, _, value = attribute.partition("=")
+        if name.strip().lower() == "caller":
+            return value.strip() or None
+    return None
 
 
 def with_usage(

@@ -9,13 +9,17 @@ RerankError                     500  internal
 ├── NotAcceptable               406  not_acceptable
 ├── PayloadTooLarge             413  payload_too_large
 ├── UnsupportedMediaType        415  unsupported_media_type
+├── RequestTimeout              408  request_timeout
+├── TooManyRequests             429  too_many_requests       (Retry-After)
 ├── Overloaded                  503  overloaded              (Retry-After)
 ├── NotReady                    503  model_not_loaded        (Retry-After)
 ├── OutOfMemory                 503  out_of_memory           (Retry-After)
 ├── DeadlineExceeded            504  deadline_exceeded
 └── NotFinite                   500  not_finite
 
-The status lives on the class: one table from error kind to HTTP status, read by every door.
+The status lives on the class: one table from error kind to HTTP status, read by every door. It says whose turn it is
+to change something: 4xx the caller's, 5xx ours. So a queue that is full of everybody's requests is a 503, which alarms
+and scaling look at, and a caller who alone has too many under way gets a 429, which more instances would not cure.
 """
 
 from dataclasses import dataclass
@@ -28,10 +32,12 @@ class RerankError(Exception):
         status: HTTP status a door answers with.
         code: stable machine-readable name, in snake case.
         tip: what the reader can do about it; None when the message already says it.
+        retry_after_s: seconds after which a retry makes sense; None where the same would come back.
     """
 
     status: int = 500
     code: str = "internal"
+    retry_after_s: int | None = None
 
     def __init__(self, message: str, *, tip: str | None = None) -> None:
         super().__init__(message)
@@ -117,12 +123,23 @@ class UnsupportedMediaType(RequestError):
     code = "unsupported_media_type"
 
 
-class Unavailable(RerankError):
-    """Try again later: 503 with Retry-After.
+class RequestTimeout(RequestError):
+    """The body did not arrive before the deadline."""
 
-    Attributes:
-        retry_after_s: seconds after which a retry makes sense.
-    """
+    status = 408
+    code = "request_timeout"
+
+
+class TooManyRequests(RequestError):
+    """One caller has more requests under way than its share of the queue; others are served."""
+
+    status = 429
+    code = "too_many_requests"
+    retry_after_s = 1
+
+
+class Unavailable(RerankError):
+    """Try again later: 503 with Retry-After."""
 
     status = 503
     code = "unavailable"
@@ -133,7 +150,7 @@ class Unavailable(RerankError):
 
 
 class Overloaded(Unavailable):
-    """The queue is full."""
+    """The queue is full, whoever filled it."""
 
     code = "overloaded"
 

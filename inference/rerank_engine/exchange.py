@@ -11,7 +11,7 @@ from typing import Any
 from rerank_engine import wire
 from rerank_engine.attributes import CUSTOM_ATTRIBUTES, with_usage
 from rerank_engine.dialects import Dialect, RerankRequest, expected_at, said
-from rerank_engine.errors import InvalidRequest, RerankError, Unavailable
+from rerank_engine.errors import InvalidRequest, RerankError
 from rerank_engine.media import JSON, MediaType
 from rerank_engine.score_cache import Recall
 from rerank_engine.scoring import Outcome, Score, TokenIds
@@ -137,7 +137,7 @@ class Exchange:
 
     def error_reply(self, error: RerankError) -> HttpReply:
         """`error` in the caller's dialect, with Retry-After where a retry may help."""
-        headers = {"Retry-After": str(error.retry_after_s)} if isinstance(error, Unavailable) else {}
+        headers = {} if error.retry_after_s is None else {"Retry-After": str(error.retry_after_s)}
         return self.reply(error.status, wire.dumps(self.dialect.render_error(error, self.request_id)), headers)
 
 

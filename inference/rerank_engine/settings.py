@@ -131,6 +131,14 @@ class Settings:
     max_queued_requests: int = _knob(
         128, "Requests waiting before new ones get 503.", unit="requests", low=1, high=100_000
     )
+    max_requests_per_caller: int = _knob(
+        0,
+        "Requests that one caller may have under way before its next ones get 429, where callers say who they are: "
+        "caller=NAME in X-Amzn-SageMaker-Custom-Attributes. 0 takes half of RERANK_MAX_QUEUED_REQUESTS.",
+        unit="requests",
+        low=0,
+        high=100_000,
+    )
     deadline_seconds: float = _knob(
         55.0, "A request not answered by then gets 504; SageMaker cuts at 60.", unit="s", low=0.1, high=3600.0
     )

@@ -9,7 +9,7 @@
 | NaN weights          | none: never ready                            | 503             | ends with 1              |
 | corrupted bundle     | none: never ready                            | 503             | ends with 1              |
 | client gone          | others are served                            | 200             | drops its work           |
-| slow client          | others are served; it gets 504               | 200             | goes on                  |
+| slow client          | others are served; it gets 408               | 200             | goes on                  |
 | SIGTERM under load   | every accepted one answered, new ones 503    | 503             | ends with 0              |
 | SIGTERM while stuck  | 503 with Retry-After before the end          | 503             | ends with 0              |
 | disk full on logs    | served                                       | 200             | goes on                  |
@@ -219,7 +219,7 @@ def test_client_gone(faulty: Callable[..., Faulty]) -> None:
 
 
 def test_slow_clients(faulty: Callable[..., Faulty]) -> None:
-    """Half a body, half a header, an answer that nobody reads: others are served, and the half body gets its 504."""
+    """Half a body, half a header, an answer that nobody reads: others are served, and the half body gets its 408."""
     server = faulty(RERANK_DEADLINE_SECONDS="1")
     half_body = send(server.port, _body("a" * 1000), cut=500)
     half_header = send(server.port, _body("a"), cut=-1)
@@ -229,7 +229,7 @@ def test_slow_clients(faulty: Callable[..., Faulty]) -> None:
     answer = half_body.makefile("rb").readline()
 
     assert [200] * 5 == served
-    assert b" 504 " in answer
+    assert b" 408 " in answer
     assert 200 == server.ping()
     for one in (half_body, half_header, unread):
         one.close()

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from rerank_engine.dialects.base import Answer, Ranking, RerankRequest, said
 from rerank_engine.dialects.documents import read_documents
 from rerank_engine.dialects.fields import Fields
-from rerank_engine.errors import NotReady, RequestError, RerankError, Unavailable
+from rerank_engine.errors import NotReady, RequestError, RerankError, TooManyRequests, Unavailable
 from rerank_engine.types import RerankOptions, RerankResult
 from rerank_engine.wire import echo
 
@@ -51,10 +51,10 @@ class Tei:
 
     def render_error(self, error: RerankError, request_id: str) -> object:
         """With the error's kind as text-embeddings-inference names it."""
-        if isinstance(error, RequestError):
-            kind = "Validation"
-        elif isinstance(error, NotReady):
+        if isinstance(error, NotReady):
             kind = "Unhealthy"
+        elif isinstance(error, Unavailable | TooManyRequests):
+            kind = "Overloaded"
         else:
-            kind = "Overloaded" if isinstance(error, Unavailable) or error.status == 429 else "Backend"
+            kind = "Validation" if isinstance(error, RequestError) else "Backend"
         return {"error": said(error), "error_type": kind}

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from rerank_engine.dialects.base import Answer, Ranking, RerankRequest, said
 from rerank_engine.dialects.documents import read_documents
 from rerank_engine.dialects.fields import Fields
-from rerank_engine.errors import RequestError, RerankError
+from rerank_engine.errors import RequestError, RerankError, TooManyRequests
 from rerank_engine.types import RerankOptions, RerankResult
 from rerank_engine.wire import echo
 
@@ -75,4 +75,5 @@ def read_options(fields: Fields, *, top_n: int | None = None, in_order: bool = F
 def openai_error(error: RerankError) -> object:
     """{"error": {"message", "type", "param", "code"}}; code is the HTTP status."""
     kind = "BadRequestError" if isinstance(error, RequestError) else "InternalServerError"
+    kind = "RateLimitError" if isinstance(error, TooManyRequests) else kind
     return {"error": {"message": said(error), "type": kind, "param": None, "code": error.status}}

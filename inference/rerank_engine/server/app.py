@@ -12,13 +12,14 @@ from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
-from rerank_engine.attributes import CUSTOM_ATTRIBUTES, echoable
+from rerank_engine.attributes import CUSTOM_ATTRIBUTES, caller_of, echoable
 from rerank_engine.dialects import expected_at
-from rerank_engine.errors import DeadlineExceeded, Overloaded
+from rerank_engine.errors import DeadlineExceeded, Overloaded, RequestTimeout
 from rerank_engine.exchange import Exchange, HttpReply, new_request_id
 from rerank_engine.metrics import CONTENT_TYPE, resident_bytes
 from rerank_engine.scheduler import Job, Scheduler
 from rerank_engine.scoring import Outcome, as_rerank_error
+from rerank_engine.server.callers import Callers
 from rerank_engine.server.http import Call, ClientGone, MethodNotAllowed, NotFound, Receive, Scope, Send, send_reply
 from rerank_engine.server.life import Life
 from rerank_engine.server.openapi import document
@@ -44,6 +45,7 @@ class App:
         self.life = life
         self.telemetry = telemetry
         self.inflight = 0
+        self.callers = Callers(life.settings)
         self._pool = ThreadPoolExecutor(_READERS, thread_name_prefix="rerank-read")
         telemetry.gauge("rerank_ready", "1 when /ping answers 200.", lambda: float(life.trouble() is None))
         telemetry.gauge("rerank_inflight_requests", "Requests accepted and not answered.", lambda: self.inflight)
@@ -62,7 +64,8 @@ class App:
         except ClientGone:
             self.telemetry.requests.add(path=call.path, status="499")
             return
-        await send_reply(send, reply, head=call.method == "HEAD", close=self.life.draining)
+        close = self.life.draining or reply.status == 408  # whoever sends too slowly may begin anew
+        await send_reply(send, reply, head=call.method == "HEAD", close=close)
 
     async def _route(self, call: Call) -> HttpReply:
         routes = ROUTES.get(call.path)
@@ -103,10 +106,13 @@ class App:
         started = time.perf_counter()
         exchange = _exchange(call)
         body = b""
+        caller = caller_of(exchange.attributes)
         self.inflight += 1
+        self.callers.came(caller)
         try:
             service, scheduler = self.life.serving()
             self.telemetry.loaded(service.engine.model_name)
+            self.callers.check(caller)
             if self.inflight > self.life.settings.max_queued_requests:
                 raise Overloaded(f"{self.inflight - 1} requests are waiting.", tip="Try again, or add instances.")
             async with asyncio.timeout(service.deadline_s):
@@ -118,13 +124,14 @@ class App:
         except ClientGone:
             raise
         except TimeoutError:
-            exchange.failure = DeadlineExceeded(f"The request was not answered in {service.deadline_s:g} s.")
+            exchange.failure = _late(call, service.deadline_s)
             reply = exchange.error_reply(exchange.failure)
         except Exception as error:
             exchange.failure = as_rerank_error(error)
             reply = exchange.error_reply(exchange.failure)
         finally:
             self.inflight -= 1
+            self.callers.went(caller)
         seconds = time.perf_counter() - started
         asyncio.get_running_loop().call_soon(  # that is, after the answer was sent
             self.telemetry.answered, call.path, exchange, reply, len(body), seconds, call.headers
@@ -167,6 +174,13 @@ async def _outcome(job: Job, call: Call) -> Outcome:
     finally:
         gone.cancel()
         job.future.cancel()
+
+
+def _late(call: Call, deadline_s: float) -> RequestTimeout | DeadlineExceeded:
+    """Whose fault it is that time is up: the caller's while its body has not arrived, ours from then on."""
+    if not call.arrived:
+        return RequestTimeout(f"The body did not arrive in {deadline_s:g} s.", tip="Send it in one go, or less of it.")
+    return DeadlineExceeded(f"The request was not answered in {deadline_s:g} s.")
 
 
 def _exchange(call: Call) -> Exchange:

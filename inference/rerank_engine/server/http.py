@@ -37,6 +37,7 @@ class Call:
         self.method: str = scope["method"]
         self.path: str = scope["path"]
         self.headers = _headers(scope["headers"])
+        self.arrived = False  # whether the body was read to its end
         self._receive = receive
 
     async def body(self, limit_bytes: int) -> bytes:
@@ -65,6 +66,7 @@ class Call:
                 raise PayloadTooLarge(f"The body has more than {limit_bytes} bytes, the most that are read.")
             parts.append(part)
             if not message.get("more_body", False):
+                self.arrived = True
                 return b"".join(parts)
 
     async def disconnected(self) -> None:

@@ -13,9 +13,11 @@ _TEXT = {"schema": {"type": "string"}}
 _OURS = {
     400: "Not JSON, not text, or empty.",
     406: "Accept allows neither JSON nor JSON Lines.",
+    408: "The body did not arrive before the deadline.",
     413: "The body, or the answer it asks for, is larger than SageMaker takes.",
     415: "A Content-Type, charset or Content-Encoding that is not read.",
     422: "JSON of a shape, a field or a value that is not taken; the body lists what is wrong.",
+    429: "One caller has more than its share of the queue: try again when some are answered.",
     500: "The model made NaN, or an error of ours.",
     503: "Loading, shutting down, full, or out of memory: try again.",
     504: "Not done before the deadline.",
@@ -109,7 +111,7 @@ def _schemas() -> dict[str, Any]:
 
 
 def _error(status: int) -> dict[str, Any]:
-    retry = {"headers": _RETRY} if status == 503 else {}
+    retry = {"headers": _RETRY} if status in (429, 503) else {}
     kinds = {kind: _schema("Error") for kind in (JSON, *JSON_LINES)}
     return {"description": _OURS[status], **retry, "content": kinds}
 
