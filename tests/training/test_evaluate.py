@@ -136,26 +136,21 @@ def test_the_command_writes_json_with_every_query(
     assert main(["evaluate", str(folder), "--run", str(tmp_path / "runs/toy.demo.trec"), "--json"]) == 0
 
 
-@pytest.mark.parametrize(
-    ("name", "said"),
-    [
-        ("nowhere/model", "is no folder"),
-        ("st:some/model", "sentence-transformers"),
-        ("biencoder:/nowhere", "not a bi-encoder"),
-    ],
-)
-def test_a_model_that_is_not_there_is_an_error_with_a_tip(name: str, said: str) -> None:
-    """Nothing is scored with something else instead."""
-    try:
-        import sentence_transformers  # noqa: F401
-    except ImportError:
-        pass
-    else:
-        if name.startswith("st:"):
-            pytest.skip("sentence-transformers is installed")
+def test_precisions_are_rows_of_their_own(
+    make_collection: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """fp32 and int8 of one checkpoint side by side, each run for what it is called, and two models of one name."""
+    one, other = (make_demo_checkpoint(tmp_path / name / "demo", hidden=48, ffn=48) for name in "ab")
+    given = ["--model", str(one), "--model", str(other), "--device", "cpu"]
+    folder = str(make_collection(size=6))
 
-    with pytest.raises(Exception, match=said):
-        open_scorer(name)
+    assert main(["evaluate", folder, *given, "--precision", "fp32,int8", "--json"]) == 0
+
+    rows = json.loads(capsys.readouterr().out)["collections"]["toy"][1:]
+    assert ["demo (fp32)", "demo (int8)", f"{other} (fp32)", f"{other} (int8)"] == [row["model"] for row in rows]
+    assert ["fp32", "int8"] * 2 == [row["details"]["precision"] for row in rows]
+    assert main(["evaluate", folder, *given, "--precision", "fp8"]) == 1
+    assert "Must be of auto, fp32, bf16, fp16, int8" in capsys.readouterr().err
 
 
 def test_the_committed_checkpoint_ranks_by_meaning() -> None:

@@ -5,12 +5,10 @@ import math
 import random
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import save_file
 
 from rerank_bundle.demo import make_demo_checkpoint
 from rerank_engine.models import load_model, recognise
@@ -171,49 +169,9 @@ def test_equal_checkpoints_have_equal_bytes(demo: Path, tmp_path: Path) -> None:
     assert set(contents[0]) == {"config.json", "model.safetensors", "tokenizer.json"} | companions
 
 
-def bert(folder: Path) -> Path:
-    from tokenizers import Tokenizer, models, pre_tokenizers, processors
-
-    h, v = 16, 12
-    config: dict[str, Any] = {
-        "model_type": "bert",
-        "hidden_size": h,
-        "num_hidden_layers": 2,
-        "num_attention_heads": 2,
-        "layer_norm_eps": 1e-12,
-    }
-    (folder / "config.json").write_text(json.dumps(config))
-    vocabulary = {"[PAD]": 0, "[UNK]": 1, "[CLS]": 2, "[SEP]": 3} | {
-        letter: 4 + n for n, letter in enumerate("abcdefgh")
-    }
-    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
-    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
-    tokenizer.post_processor = processors.BertProcessing(("[SEP]", 3), ("[CLS]", 2))
-    tokenizer.save(str(folder / "tokenizer.json"))
-    torch.manual_seed(0)
-    shapes = {
-        "embeddings.word_embeddings.weight": (v, h),
-        "embeddings.position_embeddings.weight": (32, h),
-        "embeddings.token_type_embeddings.weight": (2, h),
-    }
-    norms = ["embeddings.LayerNorm"]
-    for n in range(2):
-        layer = f"encoder.layer.{n}"
-        for part in ("attention.self.query", "attention.self.key", "attention.self.value", "attention.output.dense"):
-            shapes |= {f"{layer}.{part}.weight": (h, h), f"{layer}.{part}.bias": (h,)}
-        shapes |= {f"{layer}.intermediate.dense.weight": (32, h), f"{layer}.intermediate.dense.bias": (32,)}
-        shapes |= {f"{layer}.output.dense.weight": (h, 32), f"{layer}.output.dense.bias": (h,)}
-        norms += [f"{layer}.attention.output.LayerNorm", f"{layer}.output.LayerNorm"]
-    tensors = {name: torch.randn(shape) * 0.3 for name, shape in shapes.items()}
-    for name in norms:
-        tensors |= {f"{name}.weight": torch.ones(h), f"{name}.bias": torch.zeros(h)}
-    save_file(tensors, folder / "model.safetensors")
-    return folder
-
-
-def test_a_text_is_embedded_alike_alone_and_in_company(tmp_path: Path) -> None:
+def test_a_text_is_embedded_alike_alone_and_in_company(bi_encoder: Path) -> None:
     """Unit vectors, in the texts' order, whatever they are padded with."""
-    encoder = BiEncoder(bert(tmp_path))
+    encoder = BiEncoder(bi_encoder)
     texts = ["a b c", "d", "a b c d e f g h a b c", "h g"]
 
     together = encoder.encode(texts)

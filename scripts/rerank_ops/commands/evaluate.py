@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rerank_ops import console, progress
-from rerank_ops.aws import Aws, aws_options
+from rerank_ops.aws import aws_options
 from rerank_ops.errors import Refused
+from rerank_ops.evaluating import PRECISIONS, opened
 
 if TYPE_CHECKING:
     from rerank_training.beir import Collection
@@ -74,7 +75,10 @@ def add_parser(subparsers: Any) -> None:
         help="as in ir-measur.es, such as nDCG@10; may be repeated",
     )
     parser.add_argument(
-        "--precision", default="auto", choices=("auto", "fp32", "bf16", "fp16"), help="of models run here"
+        "--precision",
+        default="auto",
+        metavar="P,P",
+        help=f"of checkpoints and bundles: {', '.join(PRECISIONS)}; several give a row each (default: auto)",
     )
     parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"), help="of models run here")
     parser.add_argument("--write-runs", type=Path, metavar="FOLDER", help="write each model's ranking in TREC format")
@@ -95,8 +99,13 @@ def run(args: argparse.Namespace) -> int:
     from rerank_training.chunking import Chunking
     from rerank_training.metrics import DEFAULT
 
-    if min(args.top, 1) < 1 or args.chunk_words < 0 or not 0 <= args.chunk_overlap < max(1, args.chunk_words):
-        raise Refused("--top must be at least 1, and --chunk-overlap below --chunk-words.")
+    if (
+        args.top < 1
+        or args.queries < 0
+        or args.chunk_words < 0
+        or not 0 <= args.chunk_overlap < max(1, args.chunk_words)
+    ):
+        raise Refused("--top must be at least 1, --queries at least 0, and --chunk-overlap below --chunk-words.")
     measures = tuple(args.measure) or DEFAULT
     chunking = Chunking(args.chunk_words, args.chunk_overlap if args.chunk_words else 0, title=not args.no_titles)
     found: dict[str, list[Result]] = {}
@@ -130,13 +139,10 @@ def _evaluate(
     """The baseline first, then the other models in the order they were named."""
     from rerank_training.evaluation import at_depth, evaluate
     from rerank_training.runs import write_run
-    from rerank_training.scorers import open_scorer
 
-    session = Aws.from_args(args).session() if any(name.startswith("endpoint:") for name in args.model) else None
     depths = _depths(args)
     results = []
-    for name in dict.fromkeys([args.against, *args.model]):
-        scorer = open_scorer(name, precision=args.precision, device=args.device, session=session)
+    for scorer in opened(args):
         with progress.meter(f"{collection.name} · {scorer.name}") as report:
             result = evaluate(
                 collection,

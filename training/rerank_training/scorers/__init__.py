@@ -13,19 +13,19 @@ from pathlib import Path
 from rerank_training.errors import ScorerError
 from rerank_training.scorers.base import FirstStage, Scorer
 
-__all__ = ["FirstStage", "Scorer", "open_scorer"]
+__all__ = ["FirstStage", "Scorer", "open_scorer", "runs_here"]
 
 
 def open_scorer(
-    name: str, *, precision: str = "auto", device: str = "auto", session: object = None
+    name: str, *, precision: str = "auto", device: str = "auto", runtime: object = None
 ) -> Scorer | FirstStage:
     """The scorer called `name`.
 
     Args:
         name: as in this module's description.
-        precision: of a checkpoint or bundle: auto, fp32, bf16, fp16.
+        precision: of a checkpoint or bundle: auto, fp32, bf16, fp16, int8 (on CPUs).
         device: of a model run here: auto, cpu, cuda.
-        session: boto3 session for endpoints.
+        runtime: boto3's sagemaker-runtime client for endpoints; None makes one of the default session.
 
     Raises:
         ScorerError: nothing of that name can be opened.
@@ -37,7 +37,7 @@ def open_scorer(
     if kind == "endpoint" and rest:
         from rerank_training.scorers.endpoint import EndpointScorer
 
-        return EndpointScorer(rest, session=session)
+        return EndpointScorer(rest, runtime=runtime)
     if kind == "biencoder" and rest:
         from rerank_training.scorers.biencoder import BiEncoderScorer
 
@@ -46,12 +46,17 @@ def open_scorer(
         from rerank_training.scorers.sentence_transformers import open_sentence_transformers
 
         return open_sentence_transformers(rest, device=device)
-    path = Path(name)
-    if path.is_dir() or (path.is_file() and path.name.endswith(".tar.gz")):
+    if runs_here(name):
         from rerank_training.scorers.engine import EngineScorer
 
-        return EngineScorer(path, precision=precision, device=device)
+        return EngineScorer(Path(name), precision=precision, device=device)
     raise ScorerError(
         f"{name!r} is no folder, no .tar.gz, and none of bm25, endpoint:NAME, biencoder:PATH, st:NAME.",
         tip="Download a published checkpoint first: rerank package ID --revision SHA, then name the bundle here.",
     )
+
+
+def runs_here(name: str) -> bool:
+    """Whether `name` is a checkpoint or bundle, which this repository's engine runs in any precision."""
+    path = Path(name)
+    return path.is_dir() or (path.is_file() and path.name.endswith(".tar.gz"))

@@ -3,14 +3,21 @@
 from collections.abc import Sequence
 from typing import Any
 
+from rerank_training.errors import ScorerError
+
 
 class EndpointScorer:
-    """See `Scorer`. Scores are what the endpoint reports: the sigmoid of the logit."""
+    """See `Scorer`. Scores are what the endpoint reports: the sigmoid of the logit.
 
-    def __init__(self, endpoint: str, *, session: Any = None) -> None:
+    Args:
+        endpoint: its name.
+        runtime: boto3's sagemaker-runtime client; it knows which AWS is meant. None makes one of the default session.
+    """
+
+    def __init__(self, endpoint: str, *, runtime: Any = None) -> None:
         from rerank_client import RerankClient
 
-        self._client = RerankClient(endpoint, session=session)
+        self._client = RerankClient(endpoint, client=runtime)
         self.name = f"endpoint:{endpoint}"
         self.details: dict[str, object] = {}
 
@@ -19,7 +26,7 @@ class EndpointScorer:
         answer = self._client.rerank(query, list(passages))
         if answer.model:
             self.details["model"] = answer.model
-        scores = [0.0] * len(passages)
-        for found in answer.results:
-            scores[found.index] = found.score
-        return scores
+        found = {result.index: result.score for result in answer.results}
+        if len(found) != len(passages):
+            raise ScorerError(f"{self.name} ranked {len(found)} of {len(passages)} passages.")
+        return [found[index] for index in range(len(passages))]

@@ -11,40 +11,43 @@ from rerank_training.errors import ScorerError
 
 
 class EngineScorer:
-    """See `Scorer`. A bundle's packaged settings hold, but for precision and device; `rerank verify` is what checks
-    it."""
+    """See `Scorer`. A bundle's packaged settings hold, but for device and, where one is asked for, precision.
+
+    Raises:
+        CheckpointError, BundleError: the folder or bundle cannot be opened.
+        SettingsError: the device has no such precision; ScorerError: it would run in another.
+    """
 
     def __init__(self, path: Path, *, precision: str = "auto", device: str = "auto") -> None:
         self._unpacked: tempfile.TemporaryDirectory[str] | None = None
         folder = path
         if path.is_file():
+            from rerank_bundle.unpack import unpack
+
             self._unpacked = tempfile.TemporaryDirectory(prefix="rerank-evaluate-")
             folder = Path(self._unpacked.name)
-            _unpack(path, folder)
+            unpack(path, folder)
+        if precision == "int8" and device == "auto":
+            device = "cpu"  # which alone multiplies such integers here
         settings = replace(read_settings({}, folder), device=device)
         if precision != "auto":
             settings = replace(settings, precision=precision)
         self._reranker = Reranker.load(folder, settings)
+        if precision == "int8" and self._reranker.precision != "int8":
+            raise ScorerError(
+                f"{path} would run in {self._reranker.precision}, not in int8: this machine multiplies no 8-bit "
+                "integers.",
+                tip="Choose fp32 or bf16, or a CPU of another kind.",
+            )
         self.name = path.name.removesuffix(".tar.gz") if path.is_file() else path.resolve().name
         self.details: dict[str, object] = {
             "model": self._reranker.model_name,
             "family": self._reranker.family,
             "parameters": self._reranker.parameter_count,
             "device": str(self._reranker.device),
-            "precision": str(self._reranker.dtype).removeprefix("torch."),
+            "precision": self._reranker.precision,
         }
 
     def score(self, query: str, passages: Sequence[str]) -> list[float]:
         """See `Scorer.score`."""
         return self._reranker.score([(query, passage) for passage in passages])
-
-
-def _unpack(bundle: Path, folder: Path) -> None:
-    """Only the model's own files: the engine that scores is this repository's."""
-    import tarfile
-
-    with tarfile.open(bundle) as archive:
-        members = [m for m in archive.getmembers() if m.isfile() and "/" not in m.name.removeprefix("./")]
-        if not any(m.name.removeprefix("./") == "config.json" for m in members):
-            raise ScorerError(f"{bundle} has no config.json at its top: it is not a bundle.")
-        archive.extractall(folder, members=members, filter="data")

@@ -1,10 +1,16 @@
-"""Models by their sentence-transformers name: cross-encoders by `predict`, bi-encoders by cosine."""
+"""Models by their sentence-transformers name: cross-encoders by `predict`, bi-encoders by cosine.
+
+Its CrossEncoder opens a bi-encoder as well, and gives it a head with random weights (a warning is all it says); so the
+architectures of config.json decide which of the two a model is.
+"""
 
 from collections.abc import Sequence
 from typing import Any
 
 from rerank_training.errors import MissingPackage, ScorerError
 from rerank_training.scorers.base import Scorer
+
+HEADS = ("ForSequenceClassification", "ForCausalLM")  # what a trained cross-encoder's architecture ends with
 
 
 def open_sentence_transformers(name: str, *, device: str = "auto") -> Scorer:
@@ -22,12 +28,17 @@ def open_sentence_transformers(name: str, *, device: str = "auto") -> Scorer:
         ) from None
     where = None if device == "auto" else device
     try:
-        try:
-            return _Cross(name, sentence_transformers.CrossEncoder(name, device=where))
-        except ValueError:  # the architecture has no classification head
-            return _Bi(name, sentence_transformers.SentenceTransformer(name, device=where))
+        model = sentence_transformers.CrossEncoder(name, device=where)
+        if _is_cross_encoder(model):
+            return _Cross(name, model)
+        return _Bi(name, sentence_transformers.SentenceTransformer(name, device=where))
     except (OSError, ValueError) as error:
         raise ScorerError(f"sentence-transformers cannot load {name!r}: {error}.") from error
+
+
+def _is_cross_encoder(model: Any) -> bool:
+    architectures = getattr(getattr(model, "config", None), "architectures", None) or ()
+    return any(str(architecture).endswith(HEADS) for architecture in architectures)
 
 
 class _Cross:
