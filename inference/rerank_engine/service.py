@@ -157,9 +157,10 @@ class Service:
         body = jsonlines.join(answers)
         most = self.settings.max_response_bytes
         if len(body) > most and not self.hosting.batch:
+            several = " Or send fewer lines." if len(exchange.records) > 1 else ""
             raise PayloadTooLarge(
                 f"The answer would have {len(body)} bytes; SageMaker returns at most {most}.",
-                tip='Send "return_documents": false, or a smaller "top_n".',
+                tip=exchange.dialect.smaller + several,
             )
         return exchange.reply(200, body)
 

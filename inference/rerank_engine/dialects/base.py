@@ -91,6 +91,10 @@ class Dialect(Protocol):
     def example(self) -> str:
         """The smallest request, as one line of JSON: shown to a caller whose request no dialect knows."""
 
+    @property
+    def smaller(self) -> str:
+        """How a caller asks for a smaller answer, in the dialect's own names: the tip when one is too large."""
+
     def parse(self, payload: Mapping[str, object]) -> RerankRequest:
         """The request in a payload.
 

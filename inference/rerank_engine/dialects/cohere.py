@@ -34,6 +34,8 @@ class Cohere:
         self.version = version
         self.name = f"cohere-v{version}"
         self.example = f'{{"api_version": {version}, "query": "…", "documents": ["…", "…"], "top_n": 1}}'
+        fewer = 'a smaller "top_n", or fewer documents.'
+        self.smaller = f'Send "return_documents": false, {fewer}' if version == 1 else f"Send {fewer}"
 
     def parse(self, payload: Mapping[str, object]) -> RerankRequest:
         """The request in a payload; see Dialect.parse."""

@@ -21,6 +21,7 @@ class Elasticsearch:
 
     name = "elasticsearch"
     example = '{"input": ["…", "…"], "query": "…"}'
+    smaller = 'Send "return_documents": false, a smaller "top_n", or fewer texts in "input".'
 
     def parse(self, payload: Mapping[str, object]) -> RerankRequest:
         """The request in a payload; see Dialect.parse."""

@@ -21,6 +21,7 @@ class HuggingFace:
 
     name = "huggingface"
     example = '{"inputs": [{"text": "query", "text_pair": "document"}]}'
+    smaller = 'Send fewer pairs in "inputs".'
 
     def parse(self, payload: Mapping[str, object]) -> RerankRequest:
         """The request in a payload; see Dialect.parse."""

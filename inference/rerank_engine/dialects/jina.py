@@ -31,6 +31,7 @@ class Jina:
 
     name = "jina"
     example = '{"query": "…", "documents": ["…", "…"], "top_n": 1}'
+    smaller = 'Send "return_documents": false, a smaller "top_n", or fewer documents.'
 
     def parse(self, payload: Mapping[str, object]) -> RerankRequest:
         """The request in a payload; see Dialect.parse."""
@@ -71,7 +72,7 @@ class Jina:
             body["warnings"] = warnings
         return body
 
-    def render_error(self, error: RerankError, request_id: str) -> object:
+    def render_error(self, error: RerankError, request_id: str) -> dict[str, object]:
         """`detail` is text for 422, as Jina's validation layer has it, and an object for everything else."""
         message = said(error)
         if not isinstance(error, InvalidRequest):

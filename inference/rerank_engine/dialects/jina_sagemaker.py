@@ -24,6 +24,7 @@ class JinaSagemaker:
 
     name = "jina-sagemaker"
     example = '{"data": {"query": "…", "documents": [{"text": "…"}], "top_n": 1}}'
+    smaller = 'Send "return_documents": false, a smaller "top_n", or fewer documents.'
 
     def parse(self, payload: Mapping[str, object]) -> RerankRequest:
         """The request in a payload; see Dialect.parse."""

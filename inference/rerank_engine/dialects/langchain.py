@@ -19,6 +19,7 @@ class LangChain:
 
     name = "langchain"
     example = '{"text_pairs": [["query", "document"], ["query", "document"]]}'
+    smaller = 'Send fewer "text_pairs".'
 
     def parse(self, payload: Mapping[str, object]) -> RerankRequest:
         """The request in a payload; see Dialect.parse."""

@@ -29,6 +29,7 @@ class Native:
 
     name = "native"
     example = '{"rerank": {"query": "…", "documents": ["…"], "score": "raw", "order": "input"}}'
+    smaller = 'Send "return_documents": false, a smaller "top_n", or fewer documents.'
 
     def parse(self, payload: Mapping[str, object]) -> RerankRequest:
         """The request in a payload; see Dialect.parse."""

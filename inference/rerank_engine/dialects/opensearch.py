@@ -20,6 +20,7 @@ class OpenSearch:
 
     name = "opensearch"
     example = '{"query_text": "…", "text_docs": ["…", "…"]}'
+    smaller = 'Send fewer "text_docs".'
 
     def parse(self, payload: Mapping[str, object]) -> RerankRequest:
         """The request in a payload; see Dialect.parse."""

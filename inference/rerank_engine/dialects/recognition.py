@@ -37,13 +37,14 @@ from rerank_engine.dialects.langchain import LangChain
 from rerank_engine.dialects.native import Native
 from rerank_engine.dialects.opensearch import OpenSearch
 from rerank_engine.dialects.tei import Tei
+from rerank_engine.dialects.unknown import Unknown
 from rerank_engine.dialects.vllm import VllmRerank
 from rerank_engine.dialects.vllm_score import VllmScore
 from rerank_engine.errors import FieldError, InvalidRequest
 
 JINA, JINA_SAGEMAKER, COHERE_V1, COHERE_V2 = Jina(), JinaSagemaker(), Cohere(1), Cohere(2)
 TEI, HUGGING_FACE, LANGCHAIN, VLLM_RERANK, VLLM_SCORE = Tei(), HuggingFace(), LangChain(), VllmRerank(), VllmScore()
-ELASTICSEARCH, OPENSEARCH, NATIVE = Elasticsearch(), OpenSearch(), Native()
+ELASTICSEARCH, OPENSEARCH, NATIVE, UNKNOWN = Elasticsearch(), OpenSearch(), Native(), Unknown()
 
 DIALECTS: tuple[Dialect, ...] = (
     *(JINA, JINA_SAGEMAKER, COHERE_V1, COHERE_V2, TEI, HUGGING_FACE, LANGCHAIN, VLLM_RERANK, VLLM_SCORE),
@@ -97,8 +98,8 @@ def recognise(payload: object, path: str | None = None) -> Dialect:
 
 
 def expected_at(path: str | None) -> Dialect:
-    """Whose error bodies answer a request of which nothing but the path is known."""
-    return _ERRORS_AT.get(path or "", JINA)
+    """Whose error bodies answer a request of which nothing but the path is known; several APIs share most paths."""
+    return _ERRORS_AT.get(path or "", UNKNOWN)
 
 
 def guess(text: str | bytes | bytearray, path: str | None = None) -> Dialect:

@@ -22,6 +22,7 @@ class Tei:
 
     name = "tei"
     example = '{"query": "…", "texts": ["…", "…"]}'
+    smaller = 'Send "return_text": false, or fewer "texts".'
 
     def parse(self, payload: Mapping[str, object]) -> RerankRequest:
         """The request in a payload; see Dialect.parse."""

@@ -24,6 +24,7 @@ class VllmRerank:
 
     name = "vllm-rerank"
     example = '{"query": "…", "documents": ["…", "…"], "use_activation": true}'
+    smaller = 'Send a smaller "top_n", or fewer documents: this format always returns them.'
 
     def parse(self, payload: Mapping[str, object]) -> RerankRequest:
         """The request in a payload; see Dialect.parse."""

@@ -22,6 +22,7 @@ class VllmScore:
 
     name = "vllm-score"
     example = '{"text_1": "query", "text_2": ["document", "document"]}'
+    smaller = "Send fewer documents."
 
     def parse(self, payload: Mapping[str, object]) -> RerankRequest:
         """The request in a payload; see Dialect.parse."""

@@ -87,7 +87,9 @@ def test_ambiguous_shapes_are_refused(payload: object, keys: tuple[str, str]) ->
 @pytest.mark.parametrize(
     ("text", "path", "name"),
     [
-        ("{", None, "jina"),
+        ("{", None, "unknown"),
+        ("", "/invocations", "unknown"),
+        (b'{"query": "q", "documents": ["a"', "/v1/rerank", "unknown"),
         ("", "/v2/rerank", "cohere-v2"),
         ("", "/score", "vllm-score"),
         ('{"query": "q", "texts": [', None, "tei"),

@@ -1,0 +1,123 @@
+"""Errors before anything tells the caller's format: one body in which every known client finds the reason."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from rerank_engine.service import Service
+
+MakeService = Callable[..., Service]
+GOOD = '{"query": "q", "documents": ["a"]}'
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type", "accept", "status", "code"),
+    [
+        ("query=q", "application/x-www-form-urlencoded", None, 415, "unsupported_media_type"),
+        (GOOD, "application/json", "text/html", 406, "not_acceptable"),
+        (" " * 2000, "application/json", None, 413, "payload_too_large"),
+        ("", "application/json", None, 400, "malformed_body"),
+        ("<html>", "application/json", None, 400, "malformed_body"),
+    ],
+)
+def test_every_client_finds_the_reason(
+    make_service: MakeService, body: str, content_type: str, accept: str | None, status: int, code: str
+) -> None:
+    """LangChain, LlamaIndex and Haystack under `detail`, cohere under `message`, OpenAI's and TEI's under `error`."""
+    reply = make_service(max_body_bytes=1024).handle(body, content_type, accept, path="/invocations")
+
+    told = json.loads(reply.body)
+    message, mark = told["message"], told["id"]
+    expected = {
+        "detail": {"message": message, "request_id": mark, "code": code},
+        "message": message,
+        "error": message,
+        "code": code,
+        "status": status,
+        "id": mark,
+        "request_id": mark,
+    }
+    assert (status, expected) == (reply.status, told)
+
+
+def test_a_shape_that_nobody_has_lists_its_faults(make_service: MakeService) -> None:
+    """A 422 of no known format has Jina's list of errors beside the reason."""
+    told = json.loads(make_service().handle('{"hello": 1}', "application/json").body)
+
+    assert told["detail"] == f"Validation error: {told['message']}"
+    assert (["body"], 422) == ([error["field"] for error in told["errors"]], told["status"])
+
+
+@pytest.mark.parametrize(
+    ("path", "keys"),
+    [
+        ("/v2/rerank", {"message", "id"}),
+        ("/score", {"error"}),
+        ("/v1/score", {"error"}),
+    ],
+)
+def test_a_path_of_one_format_alone_answers_in_it(make_service: MakeService, path: str, keys: set[str]) -> None:
+    """Where the path tells the format, errors have its shape before a byte is read."""
+    told = json.loads(make_service().handle("", "text/html", path=path).body)
+
+    assert keys == set(told)
+
+
+LARGE = "x" * 2000
+PAIR = {"text": LARGE, "text_pair": "d"}
+DOCUMENTS = [LARGE]
+MANY = ["a"] * 40
+
+
+@pytest.mark.parametrize(
+    ("payload", "tip"),
+    [
+        ({"query": "q", "documents": DOCUMENTS}, 'Send "return_documents": false, a smaller "top_n", or fewer'),
+        ({"data": {"query": "q", "documents": DOCUMENTS}}, 'Send "return_documents": false, a smaller "top_n"'),
+        (
+            {"api_version": 1, "query": "q", "documents": DOCUMENTS, "return_documents": True},
+            'Send "return_documents": false, a smaller "top_n"',
+        ),
+        ({"api_version": 2, "query": "q", "documents": MANY}, 'Send a smaller "top_n", or fewer documents.'),
+        ({"query": "q", "texts": DOCUMENTS, "return_text": True}, 'Send "return_text": false, or fewer "texts".'),
+        ({"inputs": [PAIR] * 40}, 'Send fewer pairs in "inputs".'),
+        ({"text_pairs": [["q", "d"]] * 60}, 'Send fewer "text_pairs".'),
+        (
+            {"query": "q", "documents": DOCUMENTS, "use_activation": True},
+            'Send a smaller "top_n", or fewer documents: ',
+        ),
+        ({"text_1": "q", "text_2": MANY}, "Send fewer documents."),
+        (
+            {"input": DOCUMENTS, "query": "q", "return_documents": True},
+            'Send "return_documents": false, a smaller "top_n", or fewer texts in "input".',
+        ),
+        ({"query_text": "q", "text_docs": MANY}, 'Send fewer "text_docs".'),
+        (
+            {"rerank": {"query": "q", "documents": DOCUMENTS, "return_documents": True}},
+            'Send "return_documents": false, a smaller "top_n"',
+        ),
+    ],
+)
+def test_an_answer_too_large_names_the_callers_own_field(make_service: MakeService, payload: Any, tip: str) -> None:
+    """What makes an answer smaller is told in the words of the format that asked for it."""
+    reply = make_service(max_response_bytes=1024).handle(json.dumps(payload), "application/json")
+
+    assert 413 == reply.status
+    assert tip in "".join(_texts(json.loads(reply.body)))
+
+
+def test_lines_that_are_too_large_together(make_service: MakeService) -> None:
+    """Fewer lines help as well."""
+    body = "\n".join([json.dumps({"query": "q", "texts": DOCUMENTS, "return_text": True})] * 2)
+
+    reply = make_service(max_response_bytes=1024).handle(body, "application/jsonlines")
+
+    assert json.loads(reply.body)["error"].endswith('or fewer "texts". Or send fewer lines.')
+
+
+def _texts(value: Any) -> list[str]:
+    if isinstance(value, dict):
+        return [text for inner in value.values() for text in _texts(inner)]
+    return [value] if isinstance(value, str) else []
