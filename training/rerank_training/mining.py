@@ -4,7 +4,7 @@ Everything a training run needs of its teachers is computed here once and kept i
 from it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -67,13 +67,17 @@ def mine(
     hard: int = 30,
     random: int = 6,
     seed: int = 0,
+    own: Callable[[int], Sequence[int]] = lambda query: (),
+    report: Callable[[float], None] = lambda done: None,
 ) -> Lists:
     """Lists of 1 + `hard` + `random` passages for each query.
 
+    The hard ones are those that `own` names for the query (negatives that came with it, passages that were scored for
+    it), then BM25's best others. `report` is told how much is done (0..1).
+
     The mixture is the weighted sum of the teachers' scores, each standardised by its mean and deviation over the
-    query's hard
-    candidates: teachers of different scales speak equally loud. A teacher called "bm25" need not be given: it is BM25
-        itself.
+    query's hard candidates: teachers of different scales speak equally loud. A teacher called "bm25" need not be
+    given: it is BM25 itself.
 
     Raises:
         DataError: no teacher has a weight, or there are fewer passages than a list needs.
@@ -92,7 +96,8 @@ def mine(
         lexical = bm25.scores(query)
         ranked = best(lexical, hard + 1)
         first = text.positives[n] if text.positives[n] >= 0 else int(ranked[0])
-        taken = [first, *(p for p in ranked if p != first)][: hard + 1]
+        taken = list(dict.fromkeys([first, *own(n), *map(int, ranked)]))[: hard + 1]
+        report(n / len(text.queries))
         chosen = np.array([*taken, *draw.integers(len(text.passages), size=random)], dtype=np.int64)
         candidates[n] = chosen
         for name, weight in named.items():

@@ -75,12 +75,14 @@ class TrainingText:
         queries: the queries: given ones first, then the made ones.
         positives: for each query the position of its passage, or -1 when it has none.
         given: how many of the queries came with the data.
+        others: for each query the positions of passages that came with it, its given negatives; empty: none did.
     """
 
     passages: tuple[str, ...]
     queries: tuple[str, ...]
     positives: tuple[int, ...]
     given: int
+    others: tuple[tuple[int, ...], ...] = ()
 
 
 def make_text(
@@ -119,11 +121,13 @@ def make_text(
         queries.append(_asked(example.query, rng))
         positives.append(sources[example.positives[0]][0] if example.positives else -1)
     given = len(queries)
+    others = [tuple(sources[other][0] for other in example.others) for example in examples]
     for n, body in enumerate(bodies):
         if rng.random() < made_queries:
             queries.append(_made(body, rng))
             positives.append(n)
-    return TrainingText(tuple(titled), tuple(queries), tuple(positives), given)
+            others.append(())
+    return TrainingText(tuple(titled), tuple(queries), tuple(positives), given, tuple(others))
 
 
 def _shaped(raw: Sequence[str], n: int, rng: random.Random, shortest: int, longest: int) -> str:

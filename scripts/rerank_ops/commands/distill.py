@@ -12,7 +12,8 @@ if TYPE_CHECKING:
 
 EPILOG = """\
 PAIRS are JSON Lines (.gz too): {"query", "passage"[, "page"]}, {"query", "positive", "negatives"}, or {"query",
-"passages"}.
+"passages"}. Negatives that come with a query are among its candidates; BM25 finds the others.
+Stored scores (scores:FILE) are JSON Lines as well: {"query", "passages", "scores"} or {"query", "passage", "score"}.
 
 example, the demo checkpoint of this repository:
   rerank distill aws_docs_heading_pairs.jsonl.gz squad_sentence_pairs_dev.jsonl --exclude aws-docs-qa --exclude
@@ -35,13 +36,19 @@ def add_parser(subparsers: Any) -> None:
         "--teacher",
         default="biencoder:packaged",
         metavar="MODEL",
-        help="biencoder:packaged, biencoder:PATH, a cross-encoder's folder, or bm25 (default: %(default)s)",
+        help="biencoder:packaged, biencoder:PATH, scores:FILE, a cross-encoder's folder, bm25 (default: %(default)s)",
     )
     parser.add_argument(
         "--teacher-weight", type=float, default=1.0, metavar="W", help="of its standardised scores (default: 1)"
     )
     parser.add_argument(
         "--bm25-weight", type=float, default=1.0, metavar="W", help="of BM25's standardised scores (default: 1)"
+    )
+    parser.add_argument(
+        "--save-teacher-scores",
+        type=Path,
+        metavar="FILE",
+        help="write what the teacher says (.jsonl or .jsonl.gz), for --teacher scores:FILE",
     )
     student = parser.add_argument_group("student")
     student.add_argument("--name", default="rerank-student", help="its name (default: %(default)s)")
@@ -112,4 +119,5 @@ def options(args: argparse.Namespace) -> "RunOptions":
         device=args.device,
         threads=args.threads,
         stop_after=args.stop_after,
+        save_scores=args.save_teacher_scores,
     )

@@ -51,9 +51,12 @@ def run(args: argparse.Namespace) -> int:
 
     argv = [word for word in args.run if word != "--"]
     parsed = _parse(argv)
-    inputs = [*parsed.pairs, *parsed.exclude, *_given(parsed, "start", "tokenizer", "checkpoint")]
+    inputs = [*parsed.pairs, *parsed.exclude, *_given(parsed, "start", "tokenizer", "checkpoint"), *_teacher(parsed)]
     moved, files = container_arguments(argv, inputs)
     moved = _replaced(_replaced(moved, "--output", MODEL), "--work", CHECKPOINTS)
+    for flag in ("--plot", "--save-teacher-scores"):  # what is written beside the state is kept in S3, too
+        for path in _given(parsed, flag.removeprefix("--").replace("-", "_")):
+            moved = _replaced(moved, flag, f"{CHECKPOINTS}/{path.name}")
     aws = Aws.from_args(args)
     job = _job(args, aws)
     request = training_request(job, moved)
@@ -94,6 +97,12 @@ def _parse(argv: list[str]) -> argparse.Namespace:
 
 def _given(parsed: argparse.Namespace, *names: str) -> list[Path]:
     return [value for value in (getattr(parsed, name, None) for name in names) if value]
+
+
+def _teacher(parsed: argparse.Namespace) -> list[Path]:
+    """The folder or file that the teacher is named with, if it is: it goes along."""
+    path = Path(parsed.teacher.removeprefix("biencoder:").removeprefix("scores:"))
+    return [path] if parsed.teacher != "bm25" and path.exists() else []
 
 
 def _replaced(argv: list[str], flag: str, value: str) -> list[str]:
