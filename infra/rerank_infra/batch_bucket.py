@@ -1,4 +1,4 @@
-"""The bucket batch jobs read from and write to."""
+"""The bucket batch and training jobs read from and write to."""
 
 import aws_cdk as cdk
 from aws_cdk import aws_kms as kms
@@ -10,6 +10,7 @@ from rerank_infra import nag
 INPUT_PREFIX = "input/"
 OUTPUT_PREFIX = "output/"
 CAPTURE_PREFIX = "capture/"
+TRAINING_PREFIX = "training/"  # of training jobs: data, source, state, results; nothing of it expires
 
 
 class AccessLogBucket(Construct):

@@ -168,6 +168,12 @@ class Batch(Table):
     keep_days: Annotated[int, Field(ge=1, le=3650)] = 90
 
 
+class Training(Table):
+    """Whether `rerank train --on sagemaker` finds a role here; a role costs nothing."""
+
+    enabled: bool = False
+
+
 class Retention(Table):
     """What survives `cdk destroy`."""
 
@@ -193,6 +199,7 @@ class Deployment(Table):
     alarms: Alarms = Alarms()
     metrics: Metrics = Metrics()
     data_capture: DataCapture = DataCapture()
+    training: Training = Training()
     retention: Retention = Retention()
     tags: dict[Annotated[str, AfterValidator(_is_tag_key)], Annotated[str, StringConstraints(max_length=256)]] = {}
 

@@ -1,4 +1,4 @@
-"""What outlives a model: key, buckets, log group, alarm topic. Only wiring."""
+"""What outlives a model: key, buckets, log group, alarm topic, training role. Only wiring."""
 
 from typing import Any
 
@@ -11,6 +11,7 @@ from rerank_infra.deployment import Deployment
 from rerank_infra.encryption_key import EncryptionKey
 from rerank_infra.endpoint_logs import EndpointLogs
 from rerank_infra.parameters import Parameters
+from rerank_infra.training_role import TrainingRole
 
 
 class FoundationStack(cdk.Stack):
@@ -40,15 +41,21 @@ class FoundationStack(cdk.Stack):
             capture_days=deployment.data_capture.keep_days,
         )
         self.batch_bucket = batch.bucket
-        Parameters(
-            self,
-            "Parameters",
-            deployment_name=deployment.name,
-            values={
-                "kms-key-arn": self.key.key_arn,
-                "batch-input-uri": batch.input_uri,
-                "batch-output-uri": batch.output_uri,
-            },
-        )
+        values = {
+            "kms-key-arn": self.key.key_arn,
+            "batch-input-uri": batch.input_uri,
+            "batch-output-uri": batch.output_uri,
+        }
+        if deployment.training.enabled:
+            role = TrainingRole(
+                self,
+                "Training",
+                deployment_name=deployment.name,
+                bucket_arn=self.batch_bucket.bucket_arn,
+                key_arn=self.key.key_arn,
+            ).role
+            values["training-role-arn"] = role.role_arn
+            cdk.CfnOutput(self, "TrainingRoleArn", value=role.role_arn)
+        Parameters(self, "Parameters", deployment_name=deployment.name, values=values)
         cdk.CfnOutput(self, "BatchBucketName", value=self.batch_bucket.bucket_name)
         cdk.CfnOutput(self, "AlarmTopicArn", value=self.topic.topic_arn)

@@ -11,6 +11,7 @@ from rerank_infra.errors import ImageError
 from rerank_infra.instances import InstanceType
 
 REPOSITORY = "huggingface-pytorch-inference"
+TRAINING_REPOSITORY = "pytorch-training"  # published in the same registries
 CPU_TAG = "2.6.0-transformers5.5.3-cpu-py312-ubuntu22.04"
 GPU_TAG = "2.6.0-transformers5.5.3-gpu-py312-cu124-ubuntu22.04"
 
@@ -62,21 +63,36 @@ class ContainerImage:
     repository_arn: str
 
 
+def aws_repository(name: str, *, region: str) -> tuple[str, str]:
+    """URI (without a tag) and ARN of one of AWS's own container repositories.
+
+    Raises:
+        ImageError: AWS's registry in that region is not known.
+    """
+    if region not in REGISTRIES:
+        raise ImageError(
+            f"region has value {region!r}. No registry of AWS's containers is known there.",
+            tip="Build packaging/container, push it to ECR and write its URI as container.image.",
+        )
+    partition, domain = _partition(region)
+    account = REGISTRIES[region]
+    return f"{account}.dkr.ecr.{region}.{domain}/{name}", f"arn:{partition}:ecr:{region}:{account}:repository/{name}"
+
+
+def _partition(region: str) -> tuple[str, str]:
+    return next(found for prefix, found in _PARTITIONS.items() if region.startswith(prefix))
+
+
 def resolve(image: str, *, region: str, instance: InstanceType) -> ContainerImage:
     """The image for `instance` in `region`; `image` is "hf" or an ECR URI with a tag or digest.
 
     Raises:
         ImageError: AWS publishes no such image in the region, or the URI is not one SageMaker could pull there.
     """
-    partition, domain = next(found for prefix, found in _PARTITIONS.items() if region.startswith(prefix))
+    partition, domain = _partition(region)
     if image == "hf":
-        if region not in REGISTRIES:
-            raise ImageError(
-                f"region has value {region!r}. No registry of AWS's Hugging Face container is known there.",
-                tip="Build packaging/container, push it to ECR and write its URI as container.image.",
-            )
-        tag = GPU_TAG if instance.has_gpu else CPU_TAG
-        uri = f"{REGISTRIES[region]}.dkr.ecr.{region}.{domain}/{REPOSITORY}:{tag}"
+        repository, _ = aws_repository(REPOSITORY, region=region)
+        uri = f"{repository}:{GPU_TAG if instance.has_gpu else CPU_TAG}"
     else:
         uri = image
     match = _ECR.fullmatch(uri)

@@ -253,6 +253,7 @@ def test_names_are_published(stacks: Any) -> None:
     templates = (stacks.foundation, stacks.endpoint)
     names = {p["Name"] for t in templates for p in t.properties("AWS::SSM::Parameter")}
     outputs = {key for t in templates for key, value in t.body["Outputs"].items() if "Export" not in value}
+    trains = stacks.deployment.training.enabled
 
     assert {
         f"/rerank/{stacks.deployment.name}/{name}"
@@ -268,6 +269,7 @@ def test_names_are_published(stacks: Any) -> None:
             "endpoint-arn",
             "endpoint-name",
             "kms-key-arn",
+            *(["training-role-arn"] if trains else []),
         )
     } == names
     assert {
@@ -278,4 +280,5 @@ def test_names_are_published(stacks: Any) -> None:
         "EndpointArn",
         "EndpointName",
         "InvokePolicyArn",
+        *(["TrainingRoleArn"] if trains else []),
     } == outputs

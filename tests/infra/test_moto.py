@@ -164,6 +164,22 @@ def test_parameters_and_outputs_name_what_exists(account: Account, sandbox: Any)
     assert "600" == batch["PrimaryContainer"]["Environment"]["SAGEMAKER_MODEL_SERVER_TIMEOUT"]
 
 
+def test_the_training_role_is_published(account: Account, sandbox: Any) -> None:
+    """`rerank train` finds it, and it may write where training jobs are sent."""
+    account.deploy(sandbox)
+    arn = account.parameters("sandbox")["training-role-arn"]
+    iam, name = account.client("iam"), arn.rpartition("/")[2]
+    (policy,) = iam.list_role_policies(RoleName=name)["PolicyNames"]
+    statements = iam.get_role_policy(RoleName=name, PolicyName=policy)["PolicyDocument"]["Statement"]
+    bucket = account.outputs("Rerank-sandbox-Foundation")["BatchBucketName"]
+
+    assert arn == account.outputs("Rerank-sandbox-Foundation")["TrainingRoleArn"]
+    assert arn == iam.get_role(RoleName=name)["Role"]["Arn"]
+    assert [f"arn:aws:s3:::{bucket}/training/*"] == [
+        s["Resource"] for s in statements if s["Sid"] == "ReadAndWriteTraining"
+    ]
+
+
 def test_the_foundation_is_encrypted(account: Account, sandbox: Any) -> None:
     """Bucket, log group and topic use the one key, which rotates."""
     account.deploy(sandbox)

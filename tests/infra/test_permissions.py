@@ -139,3 +139,41 @@ def test_a_new_bundle_keeps_the_old_permission_until_the_update_is_done(
     assert 2 == len(readers(sandbox)) == len(readers(updated))
     assert set() == readers(sandbox) & readers(updated)
     assert set(sandbox.endpoint.resources(ROLE)) == set(updated.endpoint.resources(ROLE))
+
+
+def training(stacks: Any) -> dict[str, dict[str, Any]]:
+    """The statements of the training role, which is the foundation's only one."""
+    (role,) = stacks.foundation.resources(ROLE)
+    return statements(stacks.foundation, role)
+
+
+def test_production_has_no_training_role(production: Any) -> None:
+    """A role that nobody asked for is not there."""
+    assert {} == production.foundation.resources(ROLE)
+
+
+def test_training_jobs_keep_to_their_prefix(sandbox: Any) -> None:
+    """Data, state and results are read and written under training/; inputs, outputs and the bundle are out of reach."""
+    sids = training(sandbox)
+    reached = {sid: "".join(texts(s["Resource"])) for sid, s in sids.items() if "s3:" in json.dumps(s["Action"])}
+
+    assert {"ListTraining", "ReadAndWriteTraining"} == set(reached)
+    assert reached["ReadAndWriteTraining"].endswith("/training/*")
+    assert {"StringLike": {"s3:prefix": ["training/*"]}} == sids["ListTraining"]["Condition"]
+    assert {"s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload"} == set(sids["ReadAndWriteTraining"]["Action"])
+
+
+def test_the_training_role_is_sagemakers_and_no_wider_than_it_must_be(sandbox: Any) -> None:
+    """This account's SageMaker takes it; wildcards are the known ones, each held by a condition or a name."""
+    (trust,) = sandbox.foundation.only(ROLE)["AssumeRolePolicyDocument"]["Statement"]
+    sids = training(sandbox)
+    wild = {sid for sid, s in sids.items() if any("*" in text for text in texts(s["Resource"]))}
+    actions = {action for s in sids.values() for action in as_list(s["Action"])}
+
+    assert {"Service": "sagemaker.amazonaws.com"} == trust["Principal"]
+    assert {"StringEquals": {"aws:SourceAccount": "123456789012"}} == trust["Condition"]
+    assert {"LogInToEcr", "PutMetrics", "WriteLogs", "ReadAndWriteTraining"} == wild
+    assert [] == [action for action in actions if "*" in action or action.startswith("iam:")]
+    assert "arn:aws:ecr:us-east-1:763104351884:repository/pytorch-training" == sids["PullImage"]["Resource"]
+    assert ":log-group:/aws/sagemaker/TrainingJobs" in json.dumps(sids["WriteLogs"]["Resource"])
+    assert {"Bool": {"kms:GrantIsForAWSResource": "true"}} == sids["GrantKeyToVolumes"]["Condition"]

@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 import tarfile
@@ -13,6 +14,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
+from rerank_infra.batch_bucket import TRAINING_PREFIX
 from rerank_ops.cli import main
 from rerank_training.errors import RunError
 from rerank_training.job import JobOptions, container_arguments, source_archive, training_request
@@ -124,6 +126,24 @@ def test_data_and_source_are_uploaded_and_the_job_is_created(
     assert "job-2/output/model.tar.gz" in capsys.readouterr().out
 
 
+def test_role_bucket_and_key_come_from_the_stacks(
+    aws: None, pairs_file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Everything of the job lies under the prefix that the published role reaches, under the deployment's key."""
+    key = "arn:aws:kms:eu-west-1:123456789012:key/k"
+    published = {"training-role-arn": ROLE, "batch-input-uri": "s3://b/input/", "kms-key-arn": key}
+    for name, value in published.items():
+        boto3.client("ssm").put_parameter(Name=f"/rerank/sandbox/{name}", Value=value, Type="String")
+
+    code = main(["train", "--dry-run", "--name", "j", "--", "distill", str(pairs_file), "--output", "x"])
+
+    request = json.loads(capsys.readouterr().out)
+    paths = re.findall(r"s3://[^\"]+", json.dumps(request))
+    assert (0, ROLE, key) == (code, request["RoleArn"], request["OutputDataConfig"]["KmsKeyId"])
+    assert key == request["ResourceConfig"]["VolumeKmsKeyId"]
+    assert {f"s3://b/{TRAINING_PREFIX}j"} == {"/".join(path.split("/")[:5]) for path in paths}
+
+
 def test_a_deployment_without_a_training_role_asks_for_one(
     aws: None, pairs_file: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -133,7 +153,7 @@ def test_a_deployment_without_a_training_role_asks_for_one(
     code = main(["train", "--", "distill", str(pairs_file), "--output", "x"])
 
     assert code == 1
-    assert "Pass --role ARN" in capsys.readouterr().err
+    assert "[training] enabled = true" in capsys.readouterr().err
 
 
 def test_teachers_and_inputs_are_moved_however_they_are_written(

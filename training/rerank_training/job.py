@@ -19,7 +19,6 @@ from typing import Any
 from rerank_training.errors import RunError
 
 DATA, MODEL, CHECKPOINTS = "/opt/ml/input/data/train", "/opt/ml/model", "/opt/ml/checkpoints"
-REPOSITORY = "pytorch-training"
 CPU_TAG = "2.6.0-cpu-py312-ubuntu22.04-sagemaker"
 GPU_TAG = "2.6.0-gpu-py312-cu126-ubuntu22.04-sagemaker"
 REQUIREMENTS = (

@@ -32,7 +32,7 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--bucket", help="bucket for data and results (default: the deployment's batch bucket)")
     parser.add_argument("--instance-type", default="ml.g5.xlarge", help="default: %(default)s")
     parser.add_argument(
-        "--image", metavar="URI", help="training container (default: AWS's PyTorch 2.6.0 of the region)"
+        "--image", metavar="URI", help="training container, which --role may pull (default: AWS's PyTorch 2.6.0)"
     )
     parser.add_argument("--on-demand", action="store_true", help="do not use spot capacity")
     parser.add_argument("--max-hours", type=float, default=4.0, metavar="H", help="longest training (default: 4)")
@@ -117,22 +117,22 @@ def _replaced(argv: list[str], flag: str, value: str) -> list[str]:
 
 
 def _job(args: argparse.Namespace, aws: Aws) -> "JobOptions":
-    from rerank_infra.image import REGISTRIES
-    from rerank_training.job import CPU_TAG, GPU_TAG, REPOSITORY, JobOptions
+    from rerank_infra.image import TRAINING_REPOSITORY, aws_repository
+    from rerank_training.job import CPU_TAG, GPU_TAG, JobOptions
 
     region = aws.session().region_name or "us-east-1"
     published = {} if args.role and args.bucket else deployment_parameters(aws, args.deployment)
     role = args.role or published.get("training-role-arn")
     bucket = args.bucket or published.get("batch-input-uri", "").removeprefix("s3://").partition("/")[0]
-    if not role or not bucket:
+    if not role:
         raise NotFound(
-            f"Deployment {args.deployment!r} publishes no {'training role' if not role else 'bucket'}.",
-            tip="Pass --role ARN and --bucket NAME.",
+            f"Deployment {args.deployment!r} publishes no training role.",
+            tip="Write [training] enabled = true into its file and deploy it again, or pass --role ARN.",
         )
+    if not bucket:
+        raise NotFound(f"Deployment {args.deployment!r} publishes no bucket.", tip="Pass --bucket NAME.")
     gpu = args.instance_type.startswith(("ml.g", "ml.p"))
-    registry = REGISTRIES.get(region, REGISTRIES["us-east-1"])
-    domain = "amazonaws.com.cn" if region.startswith("cn-") else "amazonaws.com"
-    image = args.image or f"{registry}.dkr.ecr.{region}.{domain}/{REPOSITORY}:{GPU_TAG if gpu else CPU_TAG}"
+    image = args.image or f"{aws_repository(TRAINING_REPOSITORY, region=region)[0]}:{GPU_TAG if gpu else CPU_TAG}"
     seconds = int(args.max_hours * 3600)
     return JobOptions(
         name=args.job_name or time.strftime("rerank-%Y%m%d-%H%M%S", time.gmtime()),
