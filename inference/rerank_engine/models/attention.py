@@ -4,8 +4,9 @@ Built once per forward pass from the batch's lengths, then called by every layer
 
 * `BlockAttention` (CPU, bf16): batched products over blocks of scores that stay in the cache.
 * `SegmentAttention` (CPU): one fused call per run of equal lengths; no padding, no mask, and the bias is a view.
-* `PaddedAttention` (accelerators): few launches; neighbours in length share one padded call, whose bias and mask are
-  float32 and stand in memory for a block of query rows at a time.
+* `CudaAttention` (CUDA): our Triton kernel or flash-attn, whichever works; see cuda_attention.py.
+* `PaddedAttention` (elsewhere, and where those do not work): few launches; neighbours in length share one padded call,
+  whose bias and mask are float32 and stand in memory for a block of query rows at a time.
 """
 
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ from rerank_engine.models.alibi import distance_rows, query_bias
 from rerank_engine.models.attending import Attention
 from rerank_engine.models.base import PackedBatch
 from rerank_engine.models.block_attention import BlockAttention
+from rerank_engine.models.cuda_attention import CudaAttention
 from rerank_engine.models.grouping import PaddedGroups, near_equal
 
 BIAS_BYTES = 64 * 2**20
@@ -32,6 +34,8 @@ def packed_attention(batch: PackedBatch, slopes: Tensor | None, dtype: torch.dty
     if batch.token_ids.device.type == "cpu":
         fused = SegmentAttention(batch, slopes, dtype)
         return BlockAttention(batch, slopes, otherwise=fused) if dtype == torch.bfloat16 else fused
+    if batch.token_ids.is_cuda:
+        return CudaAttention(batch, slopes, dtype, padded=PaddedAttention)
     return PaddedAttention(batch, slopes, dtype)
 
 
