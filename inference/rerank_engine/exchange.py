@@ -10,12 +10,14 @@ from typing import Any
 
 from rerank_engine import wire
 from rerank_engine.attributes import CUSTOM_ATTRIBUTES, with_usage
-from rerank_engine.dialects import Dialect, RerankRequest, expected_at, said
+from rerank_engine.dialects import Dialect, RerankRequest, expected_at, said, shorter
 from rerank_engine.errors import InvalidRequest, RerankError
 from rerank_engine.media import JSON, MediaType
 from rerank_engine.score_cache import Recall
 from rerank_engine.scoring import Outcome, Score, TokenIds
 from rerank_engine.types import RerankResult
+
+MOST_ERROR_BYTES = 2048  # InvokeEndpoint cuts OriginalMessage there, and half a JSON object cannot be read
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +140,12 @@ class Exchange:
     def error_reply(self, error: RerankError) -> HttpReply:
         """`error` in the caller's dialect, with Retry-After where a retry may help."""
         headers = {} if error.retry_after_s is None else {"Retry-After": str(error.retry_after_s)}
-        return self.reply(error.status, wire.dumps(self.dialect.render_error(error, self.request_id)), headers)
+        body = wire.dumps(self.dialect.render_error(error, self.request_id))
+        kept = len(error.fields) if isinstance(error, InvalidRequest) else 0
+        while len(body) > MOST_ERROR_BYTES and isinstance(error, InvalidRequest) and kept > 1:
+            kept //= 2
+            body = wire.dumps(self.dialect.render_error(shorter(error, kept), self.request_id))
+        return self.reply(error.status, body, headers)
 
 
 def new_request_id() -> str:

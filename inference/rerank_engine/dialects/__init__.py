@@ -1,6 +1,6 @@
 """The wire formats callers speak, and how a payload finds its own: see `recognition` for the table."""
 
-from rerank_engine.dialects.base import Answer, Dialect, Ranking, RerankRequest, said
+from rerank_engine.dialects.base import Answer, Dialect, Ranking, RerankRequest, said, shorter
 from rerank_engine.dialects.recognition import DIALECTS, JINA_SAGEMAKER, expected_at, guess, recognise
 
 __all__ = [
@@ -14,4 +14,5 @@ __all__ = [
     "guess",
     "recognise",
     "said",
+    "shorter",
 ]

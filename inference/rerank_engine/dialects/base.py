@@ -124,6 +124,13 @@ def invalid(faults: Sequence[FieldError], *, tip: str | None = None) -> InvalidR
     return InvalidRequest(f"{listed}{more}".rstrip(".") + ".", fields=tuple(faults), tip=tip)
 
 
+def shorter(error: InvalidRequest, kept: int) -> InvalidRequest:
+    """The error with the first of its faults, and how many are left out."""
+    message = invalid(error.fields[:kept]).message.rstrip(".")
+    left_out = f"; and {len(error.fields) - kept} more."
+    return InvalidRequest(message + left_out, fields=error.fields[:kept], tip=error.tip)
+
+
 def shown_path(path: Path) -> str:
     """'documents.3.text', as error messages name a field."""
     return f"'{'.'.join(map(str, path))}'" if path else "the body"

@@ -1,6 +1,7 @@
 """Errors before anything tells the caller's format: one body in which every known client finds the reason."""
 
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -43,10 +44,11 @@ def test_every_client_finds_the_reason(
 
 
 def test_a_shape_that_nobody_has_lists_its_faults(make_service: MakeService) -> None:
-    """A 422 of no known format has Jina's list of errors beside the reason."""
+    """A 422 of no known format has Jina's list of errors beside the reason; the examples stand under `detail` alone."""
     told = json.loads(make_service().handle('{"hello": 1}', "application/json").body)
 
-    assert told["detail"] == f"Validation error: {told['message']}"
+    assert "The body has none of the known shapes." == told["message"]
+    assert told["detail"].startswith(f"Validation error: {told['message']} Send jina: ")
     assert (["body"], 422) == ([error["field"] for error in told["errors"]], told["status"])
 
 
@@ -121,3 +123,41 @@ def _texts(value: Any) -> list[str]:
     if isinstance(value, dict):
         return [text for inner in value.values() for text in _texts(inner)]
     return [value] if isinstance(value, str) else []
+
+
+WORST = {"documents": [{"text": 5, "k" * 99: 1}] * 50, **{f"{'key' * 30}{number}": "v" * 200 for number in range(40)}}
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        {"hello": 1},
+        {"texts": [], "inputs": []},
+        {"rank_fields": [], "truncation": True, "query": "q"},
+        WORST,
+        {"rerank": WORST},
+        {"data": WORST},
+        {"api_version": 1, **WORST},
+        {"texts": [5] * 50, **WORST},
+        {"inputs": [{"text": 1, "x" * 99: 1}] * 50},
+        {"text_pairs": [["a"]] * 50},
+        {"text_1": [5] * 50, **WORST},
+        {"query_text": "q", **WORST},
+        {"input": [5] * 50, **WORST},
+    ],
+)
+def test_error_bodies_fit_into_what_sagemaker_hands_over(make_service: MakeService, payload: Any) -> None:
+    """InvokeEndpoint shows 2,048 characters of them: what does not fit is left out, and counted, not torn."""
+    reply = make_service().handle(json.dumps(payload), "application/json")
+
+    assert (422, True) == (reply.status, len(reply.body) <= 2048), (len(reply.body), reply.body)
+    json.loads(reply.body)
+
+
+def test_faults_that_are_left_out_are_counted(make_service: MakeService) -> None:
+    """Those shown are the first of them."""
+    told = json.loads(make_service().handle(json.dumps({"rerank": WORST}), "application/json").body)
+
+    [left_out] = re.findall(r"; and (\d+) more\.$", told["error"])
+    assert 20 == len(told["errors"]) + int(left_out)
+    assert ["rerank", "query"] == told["errors"][0]["field"]
