@@ -44,6 +44,25 @@ def of(payload: object, content_type: str = JSON, accept: str = JSON) -> Asked:
     return body, content_type, accept
 
 
+EVERY_OPTION = {
+    "queries": ["pods", "scale"],
+    "documents": [{"title": "pods", "body": "pods " * 200, "page": 7}, {"title": "rain"}, "plain"],
+    "rank_fields": ["title", "body"],
+    "top_n": 2,
+    "order": "input",
+    "score": "raw",
+    "score_threshold": -100,
+    "return_documents": True,
+    "max_tokens_per_doc": 150,
+    "max_tokens_per_query": 9,
+    "max_chunks_per_doc": 3,
+    "chunk_tokens": 40,
+    "chunk_overlap": 4,
+    "aggregate": "mean_top_k",
+    "aggregate_top_k": 2,
+    "truncate": True,
+    "id": "all",
+}
 NATIVE = {"query": "scale", "documents": DOCUMENTS, "order": "input", "return_documents": True}
 GOOD = [good(dialect.example) for dialect in DIALECTS]
 TABLE: dict[str, Asked] = {
@@ -55,6 +74,12 @@ TABLE: dict[str, Asked] = {
     },
     "native, several": of({"rerank": [{**NATIVE, "id": 1}, {"queries": ["a", "b"], "documents": ["c"]}]}),
     "native, chunks": of({"rerank": {**NATIVE, "documents": ["pods " * 300, "x"], "chunk_tokens": 100}}),
+    "native, every option": of({"rerank": EVERY_OPTION}),
+    "cohere v1, some fields": of(
+        {"api_version": 1, "query": "q", "documents": [{"a": "x", "b": "y"}], "rank_fields": ["b"], "top_n": 1}
+    ),
+    "cohere v1, chunks": of({"api_version": 1, "query": "q", "documents": ["pods " * 9], "max_chunks_per_doc": 1}),
+    "a megabyte": of({"api_version": 2, "query": "q", "documents": ["pods " * 200_000], "max_tokens_per_doc": 64}),
     "empty texts": of({"query": "", "documents": ["", "", "a"]}),
     "odd characters": of(rb'{"query": "\ud800", "documents": ["a\u0000b", "\ud83d\ude00", "\ud83d", "\u202e"]}'),
     "emoji, unescaped": of({"query": "🍌", "documents": ["🍌🍌", "é"]}),
@@ -86,12 +111,22 @@ TABLE: dict[str, Asked] = {
     "wrong everywhere": of({"query": 1, "documents": [1, {"txt": "a"}, None], "top_n": 0, "return_documents": "no"}),
     "no documents": of({"query": "q", "documents": []}),
     "lines": of("\n".join(GOOD).encode(), LINES, LINES),
+    "lines, several queries in each": of(
+        b'{"rerank": {"queries": ["a", "b"], "documents": ["c"]}}\n{"data": [{"query": "a", "documents": ["c"]}]}',
+        LINES,
+        LINES,
+    ),
     "lines, some faulty": of(
         b"\n".join([GOOD[0].encode(), b"", b"{", b"\xff", b"{}", GOOD[4].encode(), b""]), LINES, LINES
     ),
     "lines, one": of(GOOD[0].encode(), "application/x-ndjson", "application/x-ndjson"),
     "lines, empty": of(b"", "application/jsonl", "application/jsonl"),
     "rows": of(b'1,q,"[""a"", ""b""]",1\n2,"say ""q""","[""c""]",\nrubbish', "text/csv", LINES),
+    "rows, escaped": of(
+        rb"""07,where's the dog,[{\"text\": \"in my house\"}\, {\"text\": \"cat\"}],2""" + b"\n8,q,[1],1",
+        "text/csv",
+        LINES,
+    ),
 }
 
 

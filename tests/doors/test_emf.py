@@ -2,6 +2,7 @@
 
 import io
 import json
+import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 
 from rerank_engine import logs
 from rerank_engine.emf import UNITS, EmbeddedMetrics
+from rerank_engine.errors import SettingsError
 from rerank_engine.handler import Handler
 from rerank_engine.server.telemetry import Telemetry
 from rerank_engine.server.tracing import Tracer
@@ -162,3 +164,13 @@ def test_spans(make_service: Callable[..., Service]) -> None:
         whole.attributes[name] for name in ("http.response.status_code", "rerank.pairs", "rerank.dialect")
     )
     assert SECRET not in str([span.to_json() for span in spans.values()])
+
+
+def test_traces_without_opentelemetry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Asked for where it is not installed, it is named at start, not at the first request."""
+    monkeypatch.setitem(sys.modules, "opentelemetry.trace.propagation.tracecontext", None)
+
+    with pytest.raises(SettingsError, match="RERANK_OTEL is true, but OpenTelemetry is not installed") as caught:
+        Telemetry(Settings(otel=True))
+
+    assert "[otel]" in (caught.value.tip or "")

@@ -245,6 +245,18 @@ def test_faulty_fields_are_named(ask: Ask, payload: object, field: str) -> None:
         (lambda text: {"query": text, "documents": [text, text]}, lambda body: len(body["results"])),
         (lambda text: {"text_pairs": [[text, text]] * 2}, lambda body: len(body["scores"])),
         (lambda text: {"rerank": {"query": text, "documents": [text, text]}}, lambda body: len(body["results"])),
+        *(
+            (lambda text, n=n: {"api_version": n, "query": text, "documents": [text] * 2}, lambda b: len(b["results"]))
+            for n in (1, 2)
+        ),
+        (lambda text: {"inputs": [{"text": text, "text_pair": text}] * 2}, lambda body: len(body)),
+        (
+            lambda text: {"query": text, "documents": [text, text], "use_activation": True},
+            lambda body: len(body["results"]),
+        ),
+        (lambda text: {"text_1": text, "text_2": [text, text]}, lambda body: len(body["data"])),
+        (lambda text: {"query": text, "input": [text, text]}, lambda body: len(body["rerank"])),
+        (lambda text: {"query_text": text, "text_docs": [text, text]}, lambda body: len(body)),
         (
             lambda text: {"data": {"query": text, "documents": [{"text": text}] * 2}},
             lambda body: len(body["data"][0]["results"]),

@@ -8,9 +8,12 @@ from typing import Any
 
 import pytest
 
+from rerank_engine.dialects import Answer
 from rerank_engine.dialects.csv_rows import payload_of
+from rerank_engine.dialects.jina_sagemaker import JinaSagemaker
 from rerank_engine.errors import RerankError
 from rerank_engine.service import Service
+from rerank_engine.types import RerankResult
 
 Ask = Callable[..., tuple[int, Any]]
 BEST, OTHER = 0.598687660112452, 0.549833997312478
@@ -62,6 +65,17 @@ def test_several_queries(ask: Ask) -> None:
 
     assert [entry("x", 0, "bbb", BEST, 3)] == body["data"][0]["results"]
     assert ("x", "…-1") == (body["data"][0]["id"], body["data"][1]["id"])
+
+
+def test_says_what_was_cut(ranked: Callable[..., RerankResult], answer: Answer) -> None:
+    """Beside the data, and only when there is something to say."""
+    request = JinaSagemaker().parse({"data": {"query": "q", "documents": ["a", "b"]}})
+
+    bodies: Any = [JinaSagemaker().render(request, [ranked(cut=one)], answer) for one in ((1,), ())]
+    cut, whole = bodies
+
+    assert ["1 of the documents were cut to fit: 1."] == cut["warnings"]
+    assert {"data", "parameters"} == set(whole)
 
 
 @pytest.mark.parametrize(

@@ -45,6 +45,25 @@ def test_reranks(make_app: Callable[..., App], ask: Ask, path: str) -> None:
     assert [1, 0] == [entry["index"] for entry in answer.json()["results"]]
 
 
+@pytest.mark.parametrize(
+    ("path", "body", "key"),
+    [
+        ("/v2/rerank", GOOD, "meta"),
+        ("/rerank", b'{"query": "q", "texts": ["a"]}', None),
+        ("/score", b'{"text_1": "q", "text_2": "a"}', "data"),
+        ("/v1/score", b'{"text_1": "q", "text_2": "a"}', "data"),
+    ],
+)
+def test_other_apis_have_their_own_paths(
+    make_app: Callable[..., App], ask: Ask, path: str, body: bytes, key: str | None
+) -> None:
+    """Clients of Cohere, text-embeddings-inference and vLLM find their paths and get their own answers."""
+    answer = ask(make_app(), "POST", path, content=body, headers=JSON)
+
+    assert 200 == answer.status_code
+    assert isinstance(answer.json(), list) if key is None else key in answer.json()
+
+
 def test_headers_are_read_whatever_their_case(make_app: Callable[..., App], ask: Ask) -> None:
     """Content type, Accept and the custom attributes are found in any spelling, and the attributes come back."""
     headers = {"CONTENT-TYPE": "Application/JsonLines", "ACCEPT": "*/*", "x-aMzn-sagemaker-CUSTOM-attributes": "t=1"}
@@ -103,6 +122,18 @@ def test_metrics_count_what_happened(make_app: Callable[..., App], ask: Ask) -> 
         "rerank_inflight_requests 0",
     ):
         assert line in answer.text.splitlines()
+
+
+def test_metrics_count_what_was_remembered(make_app: Callable[..., App], ask: Ask) -> None:
+    """Hits and misses of the cache, and how full it is."""
+    app = make_app(cache_entries=5)
+    for _ in range(2):
+        ask(app, "POST", "/invocations", content=GOOD, headers=JSON)
+
+    lines = ask(app, "GET", "/metrics").text.splitlines()
+
+    for line in ("rerank_cache_hits_total 2", "rerank_cache_misses_total 2", "rerank_cached_pairs 2"):
+        assert line in lines
 
 
 @pytest.mark.parametrize(
