@@ -38,14 +38,17 @@ def choose_dtype(settings: Settings, device: torch.device) -> torch.dtype:
             raise SettingsError(
                 "RERANK_PRECISION is 'fp16', which is for GPUs.", tip="Choose auto, fp32 or bf16 on a CPU."
             )
-        if settings.precision == "bf16" and not cpu_has_bf16():
+        if settings.precision in ("bf16", "mixed") and not cpu_has_bf16():
             raise SettingsError(
-                "RERANK_PRECISION is 'bf16', but this CPU has no bf16 instructions: it would be slower than fp32.",
+                f"RERANK_PRECISION is {settings.precision!r}, but this CPU has no bf16 instructions: "
+                "it would be slower than fp32.",
                 tip="Choose auto or fp32, or an instance with them (m7i, c7i, r7i, m7g, c7g).",
             )
         if settings.precision == "int8":  # of the products; what lies between them is in this
             return torch.bfloat16 if cpu_has_bf16() else torch.float32
         return DTYPES.get(settings.precision, torch.float32)
+    if settings.precision == "mixed":
+        raise SettingsError("RERANK_PRECISION is 'mixed', which is for CPUs.", tip="Choose auto on a GPU.")
     has_bf16 = torch.cuda.get_device_capability(device)[0] >= _AMPERE
     if settings.precision == "bf16" and not has_bf16:
         raise SettingsError(

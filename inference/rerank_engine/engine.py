@@ -24,7 +24,7 @@ from rerank_engine.hosting import read_settings
 from rerank_engine.limits import check_request
 from rerank_engine.models import CrossEncoder, load_model
 from rerank_engine.models.prepack import prepack
-from rerank_engine.models.products import Int8Product
+from rerank_engine.models.products import Bf16Product, Int8Product
 from rerank_engine.preparing import prepare
 from rerank_engine.ranking import rank
 from rerank_engine.settings import Settings
@@ -43,8 +43,9 @@ class Reranker:
         family: its model family.
         max_length: tokens of the longest pair; documents are cut to fit.
         device: where it runs.
-        dtype: precision of what lies between its matrix products, and of these where `precision` is not int8.
-        precision: arithmetic of its matrix products: fp32, bf16, fp16 or int8 (fp64 where a test asks for it).
+        dtype: precision of what lies between its matrix products, and of these unless `precision` is int8 or mixed.
+        precision: arithmetic of its matrix products: fp32, mixed (bf16 in feed-forwards, fp32 in attention), bf16, fp16
+            or int8 (fp64 where a test asks for it).
         settings: how it was set.
         canary: the pair with a known logit; None when the model folder names none.
         meaningless_scores: whether the weights are random (the demo checkpoint).
@@ -87,8 +88,10 @@ class Reranker:
         model.separator_id = tokenizer.template.separator_id
         reranker = cls(model, tokenizer, checkpoint, settings)
         # Last: a packed model no longer tells its parameters.
-        if prepack(model, int8=settings.precision == "int8") is Int8Product:
-            reranker.precision = "int8"
+        lower = {"int8": Int8Product, "mixed": Bf16Product}
+        made = prepack(model, int8=settings.precision == "int8", mixed=settings.precision == "mixed")
+        if made is not None and made is lower.get(settings.precision):
+            reranker.precision = settings.precision
         return reranker
 
     def rerank(

@@ -75,9 +75,10 @@ class Settings:
     precision: str = _knob(
         "auto",
         "Arithmetic of the matrix products. auto: bf16 on GPUs that have it (A10G, L4, L40S, A100, H100), "
-        "fp16 on older ones (T4), fp32 on CPUs. int8 is for CPUs, and for bundles packaged with --precision int8, "
-        "whose scores were held against fp32; a GPU takes auto instead.",
-        choices=("auto", "fp32", "bf16", "fp16", "int8"),
+        "fp16 on older ones (T4), fp32 on CPUs. mixed, bf16 and int8 make CPUs faster; they are for bundles packaged "
+        "with --precision, whose scores were held against fp32. mixed is bf16 in the feed-forwards and fp32 in "
+        "attention, and nearest to fp32; mixed and bf16 want AVX-512 with bf16, AMX or ARM's bf16.",
+        choices=("auto", "fp32", "mixed", "bf16", "fp16", "int8"),
     )
     max_length: int = _knob(
         0, "Longest pair the model reads; 0 takes the checkpoint's own window.", unit="tokens", low=0, high=131_072

@@ -7,11 +7,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
+from rerank_engine.devices import cpu_has_bf16
 from rerank_engine.engine import Reranker
+from rerank_engine.models import prepack as prepacking
 from rerank_engine.models import rows
 from rerank_engine.models.layers import Linear, PreciseLinear
 from rerank_engine.models.prepack import prepack
-from rerank_engine.models.products import Int8Product, MakeProduct, OneDnnProduct, padded, works
+from rerank_engine.models.products import Bf16Product, Int8Product, MakeProduct, OneDnnProduct, padded, works
 from rerank_engine.models.rows import by_rows
 from rerank_engine.settings import Settings
 
@@ -102,3 +104,25 @@ def test_a_loaded_model_is_packed(tiny_checkpoint: Path) -> None:
 
     assert all(part.product is not None for part in loaded.model.modules() if type(part) is Linear)
     assert (torch.float32, True) == (loaded.dtype, loaded.parameter_count > 100_000)
+
+
+@pytest.mark.skipif(not cpu_has_bf16(), reason="needs a processor with bf16")
+def test_mixed_precision_rounds_feed_forwards_alone(tiny_checkpoint: Path) -> None:
+    """Attention's layers stay in float32, and so do the numbers between layers: scores are near those of float32."""
+    pairs = [("what scales?", "an endpoint that scales with its requests " * count) for count in (1, 9, 40)]
+    exact = Reranker.load(tiny_checkpoint, Settings(precision="fp32", device="cpu"))
+    mixed = Reranker.load(tiny_checkpoint, Settings(precision="mixed", device="cpu"))
+    products = {name: type(part.product) for name, part in mixed.model.named_modules() if type(part) is Linear}
+    largest = max(abs(a - b) for a, b in zip(exact.score(pairs), mixed.score(pairs), strict=True))
+
+    assert ("mixed", torch.float32) == (mixed.precision, mixed.dtype)
+    assert all((kind is OneDnnProduct) == ("attention" in name) for name, kind in products.items())
+    assert {OneDnnProduct, Bf16Product} == set(products.values())
+    assert 0 < largest < 0.05
+
+
+def test_without_bf16_mixed_is_the_models_own_precision(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A build without the operator scores in float32, and says so."""
+    monkeypatch.setattr(prepacking, "works", lambda make, dtype, tolerance: make is OneDnnProduct)
+
+    assert prepack(nn.ModuleDict({"mlp": layer(torch.float32)}), mixed=True) is OneDnnProduct

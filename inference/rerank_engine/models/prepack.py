@@ -9,34 +9,49 @@ import torch
 from torch import nn
 
 from rerank_engine.models.layers import Linear
-from rerank_engine.models.products import Int8Product, MakeProduct, OneDnnProduct, works
+from rerank_engine.models.products import Bf16Product, Int8Product, MakeProduct, OneDnnProduct, works
 
 _log = logging.getLogger("rerank")
 
 _TOLERANCE = {torch.float32: 1e-5, torch.bfloat16: 0.01}  # of the largest number in a small product
 _INT8_TOLERANCE = 0.03
+_SENSITIVE = "attention"  # in the names of layers whose rounding moves scores most, in every family
 
 
-def prepack(model: nn.Module, *, int8: bool = False) -> MakeProduct | None:
+def prepack(model: nn.Module, *, int8: bool = False, mixed: bool = False) -> MakeProduct | None:
     """Lay out the weights of the linear layers of `model`, in place; what they became, None where nothing is gained.
 
     Layers that keep float32 for precision are left alone: they see few rows. With `int8` the products run in 8-bit
-    integers, where this machine can; the model's own precision stands in where it cannot.
+    integers, where this machine can; the model's own precision stands in where it cannot. With `mixed` those of the
+    feed-forwards, three quarters of all operations, run in bf16 and those around attention in the model's own
+    precision: rounding queries and keys is what changes rankings (see scripts/BENCHMARKS.md).
     """
-    layers = [layer for layer in model.modules() if isinstance(layer, Linear) and not hasattr(layer, "keeps_float32")]
-    if not layers or any(layer.weight.device.type != "cpu" for layer in layers):
+    layers = {
+        name: layer
+        for name, layer in model.named_modules()
+        if isinstance(layer, Linear) and not hasattr(layer, "keeps_float32")
+    }
+    if not layers or any(layer.weight.device.type != "cpu" for layer in layers.values()):
         return None
-    make = _choose(layers[0].weight.dtype, int8=int8)
-    if make is not None:
-        for layer in layers:
-            layer.pack(make)
+    dtype = next(iter(layers.values())).weight.dtype
+    plain = _choose(dtype, int8=int8)
+    make = _lower(Bf16Product, dtype, _TOLERANCE[torch.bfloat16]) or plain if mixed else plain
+    for name, layer in layers.items():
+        if (chosen := plain if _SENSITIVE in name else make) is not None:
+            layer.pack(chosen)
     return make
 
 
 def _choose(dtype: torch.dtype, *, int8: bool) -> MakeProduct | None:
-    if int8 and works(Int8Product, dtype, _INT8_TOLERANCE):
-        return Int8Product
-    if int8:
-        _log.warning("This machine or build of PyTorch multiplies no 8-bit integers: the model runs in %s.", dtype)
+    if int8 and (make := _lower(Int8Product, dtype, _INT8_TOLERANCE)) is not None:
+        return make
     tolerance = _TOLERANCE.get(dtype)
     return OneDnnProduct if tolerance is not None and works(OneDnnProduct, dtype, tolerance) else None
+
+
+def _lower(make: MakeProduct, dtype: torch.dtype, tolerance: float) -> MakeProduct | None:
+    """`make`, a product in less than the model's precision, where it works."""
+    if works(make, dtype, tolerance):
+        return make
+    _log.warning("This machine or build of PyTorch has no %s: the model runs in %s.", make, dtype)
+    return None

@@ -37,6 +37,23 @@ class OneDnnProduct:
         return output[: input.shape[0]]
 
 
+class Bf16Product(OneDnnProduct):
+    """x Wᵀ + b in bf16 within a model of another precision.
+
+    A feed-forward is two of them: what widens gives bf16, the one that narrows the model's own precision again.
+    """
+
+    def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
+        """`weight` (N, K), `bias` (N,)."""
+        super().__init__(weight.bfloat16(), None if bias is None else bias.bfloat16())
+        outputs, inputs = weight.shape
+        self.gives = weight.dtype if outputs < inputs else torch.bfloat16
+
+    def __call__(self, input: Tensor) -> Tensor:
+        """(R, K) -> (R, N)."""
+        return super().__call__(input.bfloat16()).to(self.gives)
+
+
 class Int8Product:
     """x Wᵀ + b in 8-bit integers: W scaled per output, x per call, sums in 32 bits, the result in x's precision."""
 

@@ -4,13 +4,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-OURS = ("ours-fp32", "ours-bf16", "ours-int8")
+OURS = ("ours-fp32", "ours-mixed", "ours-bf16", "ours-int8")
 PEERS = {
     "official-server": "padded fp32 batches of 32 in arrival order, as the published remote code serves them",
     "onnxruntime-fp32": "ONNX Runtime, batches of 64 in arrival order, as fastembed runs it",
     "onnxruntime-int8": "the same graph, dynamically quantised by ONNX Runtime's own tool",
     "cross-encoder": "sentence-transformers' CrossEncoder, fp32, batches of 32 sorted by length",
     "ours-fp32": "this engine, RERANK_PRECISION=fp32",
+    "ours-mixed": "this engine, RERANK_PRECISION=mixed: bf16 in feed-forwards, fp32 in attention",
     "ours-bf16": "this engine, RERANK_PRECISION=bf16",
     "ours-int8": "this engine, RERANK_PRECISION=int8",
 }

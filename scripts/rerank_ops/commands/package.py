@@ -41,7 +41,7 @@ def add_parser(subparsers: Any) -> None:
     )
     parser.add_argument(
         "--precision",
-        choices=("int8", "bf16"),
+        choices=("mixed", "bf16", "int8"),
         help="what CPUs compute in; refused where it ranks other than fp32 (Kendall's tau, nDCG@10)",
     )
     parser.add_argument(
