@@ -12,6 +12,7 @@ import torch
 
 from rerank_engine.models import recognise
 from rerank_engine.models.base import CrossEncoder
+from rerank_engine.models.jina_bert import JinaBert, Shape
 from rerank_training.errors import RunError
 from rerank_training.export import student_config, write_checkpoint
 from rerank_training.initial import initialise
@@ -176,10 +177,14 @@ def load_start(folder: Path, keep_layers: Sequence[int] = ()) -> tuple[CrossEnco
     """
     from rerank_engine.checkpoint import read_checkpoint
     from rerank_engine.models import load_model
+    from rerank_engine.tokens import PairTokenizer
 
     config = dict(read_checkpoint(folder).config)
     whole = load_model(folder, device=torch.device("cpu"), dtype=torch.float32)
+    whole.separator_id = PairTokenizer.from_dir(folder).template.separator_id  # BERT tells the segments apart by it
     whole.requires_grad_(requires_grad=True)
+    if whole.family == JinaBert.family:  # the engine knows it of published shapes; with fewer layers it is another
+        config["alibi_tail_scale"] = Shape.read(config).alibi_tail_scale
     if not keep_layers:
         return whole, config
     count = int(config["num_hidden_layers"])
@@ -188,6 +193,7 @@ def load_start(folder: Path, keep_layers: Sequence[int] = ()) -> tuple[CrossEnco
         raise RunError(f"{folder} has layers 0 to {count - 1}; it cannot keep {wrong[0]}.")
     config["num_hidden_layers"] = len(keep_layers)
     smaller = recognise(config).from_config(config)
+    smaller.separator_id = whole.separator_id
     marker = ".layer."
     state = {}
     for name, tensor in whole.state_dict().items():
