@@ -153,6 +153,27 @@ def test_precisions_are_rows_of_their_own(
     assert "Must be of auto, fp32, bf16, fp16, int8" in capsys.readouterr().err
 
 
+def test_another_baseline_is_held_against(
+    make_collection: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """--against a model: differences, intervals and p-values are to it, a mark where they are significant."""
+    model = make_demo_checkpoint(tmp_path / "demo", hidden=48, ffn=48)
+    given = ["evaluate", str(make_collection()), "--against", str(model), "--model", "bm25", "--device", "cpu"]
+
+    assert main([*given, "--json"]) == 0
+    baseline, found = json.loads(capsys.readouterr().out)["collections"]["toy"]
+    assert main(given) == 0
+
+    difference = found["against"]["nDCG@10"]
+    assert ("demo", None, "bm25") == (baseline["model"], baseline["against"], found["model"])
+    assert "demo" == found["against"]["model"]
+    assert difference["low"] <= difference["mean"] <= difference["high"]
+    assert difference["p"] < 0.05  # random weights against BM25 on its own ground
+    table = capsys.readouterr().out
+    assert "to demo" in table
+    assert f"{difference['p']:.4f} *" in table
+
+
 def test_the_committed_checkpoint_ranks_by_meaning() -> None:
     """The right passage first, also where another one repeats more of the query's words."""
     checkpoint = Path(__file__).parents[2] / "training" / "checkpoints" / "demo"
