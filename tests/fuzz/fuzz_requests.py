@@ -1,6 +1,6 @@
 """Coverage-guided fuzzing of everything between the bytes of a request and those of its answer, with atheris.
 
-    pip install atheris
+    pip install -e '.[fuzz]'
     python tests/fuzz/fuzz_requests.py -max_total_time=600      # or any option of libFuzzer; a folder keeps the corpus
 
 The first two bytes of an input choose content type, Accept, path and hosting, the rest is the body. The dialects'

@@ -13,7 +13,7 @@ SCRIPT = Path(__file__).with_name("fuzz_requests.py")
 @pytest.fixture(autouse=True)
 def needs_atheris() -> None:
     if importlib.util.find_spec("atheris") is None:
-        pytest.skip("needs atheris: pip install atheris")
+        pytest.skip("needs the extra fuzz")
 
 
 def test_the_fuzzer_finds_nothing(tmp_path: Path) -> None:
