@@ -15,8 +15,13 @@ from types import ModuleType
 from rerank_ops import commands, console
 from rerank_ops.errors import explain
 
-# In the order of the road; a command that is not listed comes after these.
-ORDER = ("demo", "package", "verify", "serve", "local", "invoke", "transform", "doctor", "settings")
+# In the order of the road: run a model, choose one, make one, look after the machine. All others come after these.
+ORDER = (
+    *("demo", "package", "verify", "serve", "local", "invoke", "transform"),
+    *("compare", "evaluate", "calibrate", "bench"),
+    *("distill", "finetune", "train"),
+    *("doctor", "settings"),
+)
 
 EXAMPLES = """\
 examples:
@@ -25,6 +30,7 @@ examples:
   rerank local up                                                 an AWS on this machine
   rerank invoke --deployment sandbox --query "…" doc1 doc2        ask the endpoint
   rerank transform start --deployment sandbox requests.jsonl      rerank a file in S3
+  rerank evaluate COLLECTION --model dist/model.tar.gz            how well it ranks your data
   rerank doctor                                                   what is missing, and the remedy
 """
 
