@@ -10,7 +10,7 @@ from torch.nn.functional import linear
 from rerank_engine.devices import cpu_has_bf16
 from rerank_engine.engine import Reranker
 from rerank_engine.models import prepack as prepacking
-from rerank_engine.models import rows
+from rerank_engine.models import products
 from rerank_engine.models.layers import Linear, PreciseLinear
 from rerank_engine.models.prepack import prepack
 from rerank_engine.models.products import Bf16Product, Int8Product, MakeProduct, OneDnnProduct, padded, works
@@ -85,9 +85,9 @@ def test_numbers_of_rows_are_rounded_up() -> None:
 
 
 def test_rows_are_treated_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A function of rows gives the same whether it sees all of them or a few at a time."""
-    monkeypatch.setattr(rows, "ROWS", 4)
-    x, y = torch.randn(11, 3), torch.randn(11, 3)
+    """A function of rows gives the same whether it sees all of them or a few at a time, in few different numbers."""
+    monkeypatch.setattr(products, "MOST_ROWS", 64)
+    x, y = torch.randn(149, 3), torch.randn(149, 3)
     seen = []
 
     def function(a: Tensor, b: Tensor) -> Tensor:
@@ -95,7 +95,8 @@ def test_rows_are_treated_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
         return a * b
 
     assert torch.equal(x * y, by_rows(function, x, y))
-    assert [4, 4, 3] == seen
+    assert torch.equal((x * y)[:40], by_rows(function, x[:40], y[:40]))
+    assert [64, 64, 32, 64] == seen
 
 
 def test_a_loaded_model_is_packed(tiny_checkpoint: Path) -> None:

@@ -94,15 +94,18 @@ class BlockAttention:
         """Slices of pairs, heads, query rows and keys whose scores fit `SCORES`; together, all that matter."""
         everything = slice(0, length)
         if length * length * heads <= SCORES:
-            step = SCORES // (length * length * heads)
-            for pair in range(0, count, step):
-                yield slice(pair, min(pair + step, count)), slice(0, heads), everything, everything
+            most, pair = SCORES // (length * length * heads), 0
+            while pair < count:
+                step = 1 << (min(most, count - pair).bit_length() - 1)  # powers of two: few shapes, see STEP
+                yield slice(pair, pair + step), slice(0, heads), everything, everything
+                pair += step
             return
         for pair in range(count):
             if length * length <= SCORES:
-                step = SCORES // (length * length)
+                most = SCORES // (length * length)
+                step = next(step for step in range(min(most, heads), 0, -1) if heads % step == 0)
                 for head in range(0, heads, step):
-                    yield slice(pair, pair + 1), slice(head, min(head + step, heads)), everything, everything
+                    yield slice(pair, pair + 1), slice(head, head + step), everything, everything
                 continue
             for head in range(heads):
                 for rows, keys in self._bands(head, length, bounds[head]):

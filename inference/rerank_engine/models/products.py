@@ -16,7 +16,10 @@ from torch.nn.functional import linear, pad
 Product = Callable[[Tensor], Tensor]
 MakeProduct = Callable[[Tensor, Tensor | None], Product]
 
-ROW_STEP = 32  # oneDNN compiles a kernel for every number of rows (0.5 ms each): only multiples of this are asked for
+# oneDNN compiles a kernel for every number of rows, 0.5 ms and 0.5 MB each: of ever new ones, 1,024 would be kept. Only
+# multiples of ROW_STEP are asked for, and MOST_ROWS at most: one kernel for all long inputs.
+ROW_STEP = 32
+MOST_ROWS = 512
 _FEW_ROWS = 16  # below, each count has its own kernel: padding would cost more
 
 _log = logging.getLogger("rerank")
@@ -32,9 +35,11 @@ class OneDnnProduct:
 
     def __call__(self, input: Tensor) -> Tensor:
         """(R, K) -> (R, N)."""
-        rows = padded(input)
+        return in_steps(self._multiply, input)
+
+    def _multiply(self, rows: Tensor) -> Tensor:
         output: Tensor = torch.ops.mkldnn._linear_pointwise(rows, self.weight, self.bias, "none", [], "")
-        return output[: input.shape[0]]
+        return output
 
 
 class Bf16Product(OneDnnProduct):
@@ -55,7 +60,7 @@ class Bf16Product(OneDnnProduct):
 
 
 class Int8Product:
-    """x Wᵀ + b in 8-bit integers: W scaled per output, x per call, sums in 32 bits, the result in x's precision."""
+    """x Wᵀ + b in 8-bit integers: W scaled per output, x per MOST_ROWS, sums in 32 bits, then x's precision."""
 
     def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
         """`weight` (N, K), `bias` (N,)."""
@@ -74,8 +79,25 @@ class Int8Product:
 
     def __call__(self, input: Tensor) -> Tensor:
         """(R, K) -> (R, N)."""
-        output: Tensor = torch.ops.quantized.linear_dynamic(padded(input).float(), self.packed, False)
-        return output[: input.shape[0]].to(input.dtype)
+        return in_steps(self._multiply, input)
+
+    def _multiply(self, rows: Tensor) -> Tensor:
+        output: Tensor = torch.ops.quantized.linear_dynamic(rows.float(), self.packed, False)
+        return output.to(rows.dtype)
+
+
+def in_steps(function: Callable[..., Tensor], *tensors: Tensor) -> Tensor:
+    """`function(*tensors)` for one that treats each row by itself, called with few different numbers of rows.
+
+    Those are 1 … 16 and the multiples of ROW_STEP up to MOST_ROWS; zero rows fill up, and are cut off again.
+    """
+    count = tensors[0].shape[0]
+    if count <= MOST_ROWS:
+        return function(*(padded(tensor) for tensor in tensors))[:count]
+    starts = range(0, count, MOST_ROWS)
+    parts = [function(*(padded(tensor[start : start + MOST_ROWS]) for tensor in tensors)) for start in starts]
+    parts[-1] = parts[-1][: count - starts[-1]]
+    return torch.cat(parts)
 
 
 def padded(rows: Tensor) -> Tensor:

@@ -1,0 +1,82 @@
+"""Memory does not grow with the number of shapes that a process has computed.
+
+oneDNN compiles a kernel for each and keeps it: here they are counted, by what it tells itself, and weighed.
+"""
+
+import ctypes
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import rerank_engine
+
+FOLDER = str(Path(str(rerank_engine.__file__)).parents[1])
+PASSES = """
+import sys
+from pathlib import Path
+from rerank_engine.engine import Reranker
+from rerank_engine.settings import Settings
+
+reranker = Reranker.load(Path(sys.argv[1]), Settings(precision="fp32", device="cpu"))
+for tokens in range(512, 1056, 32):
+    reranker.forward([[5] * 16 for _ in range(tokens // 16)])
+print("from here", flush=True)
+for tokens in range(1056, 3104, 32):
+    reranker.forward([[5] * 16 for _ in range(tokens // 16)])
+"""
+PRODUCTS = """
+import ctypes
+import rerank_engine, torch
+
+class Mallinfo(ctypes.Structure):
+    _fields_ = [(name, ctypes.c_size_t) for name in
+                "arena ordblks smblks hblks hblkhd usmblks fsmblks uordblks fordblks keepcost".split()]
+
+mallinfo = ctypes.CDLL(None).mallinfo2
+mallinfo.restype = Mallinfo
+weight = torch.ones(64, 64, dtype=torch.bfloat16)
+
+def used_after(counts):
+    for rows in counts:
+        torch.mm(torch.ones(rows, 64, dtype=torch.bfloat16), weight)
+    now = mallinfo()
+    return (now.uordblks + now.hblkhd) / 2**20
+
+print(-used_after(range(1, 301)) + used_after(range(301, 601)))
+"""
+
+
+def said(script: str, *arguments: str, **env: str) -> str:
+    """What `script` prints in a process of its own, with one thread and our own settings of oneDNN."""
+    unset = {"ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY"}
+    inherited = {name: value for name, value in os.environ.items() if name not in unset}
+    return subprocess.run(
+        [sys.executable, "-c", script, *arguments],
+        env={**inherited, "PYTHONPATH": FOLDER, "OMP_NUM_THREADS": "1", **env},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+
+
+def test_more_tokens_need_no_more_kernels(tiny_checkpoint: Path) -> None:
+    """64 passes of ever new numbers of tokens beyond 512: what was compiled for the first ones serves them all."""
+    told = said(PASSES, str(tiny_checkpoint), ONEDNN_VERBOSE="profile")
+
+    first, rest = told.split("from here")
+    assert "exec" in rest or "exec" not in first  # where oneDNN computes at all, it still does
+    assert 0 == rest.count("create:cache_miss")
+
+
+@pytest.mark.e2e
+@pytest.mark.skipif(
+    not hasattr(ctypes.CDLL(None), "mallinfo2"), reason="needs glibc 2.33, which tells how much memory is in use"
+)
+def test_kernels_of_old_shapes_are_given_up() -> None:
+    """300 products of new shapes after 300 others: nearly as many kernels are dropped as are made."""
+    grown_mb = float(said(PRODUCTS))
+
+    assert grown_mb < 30
