@@ -41,6 +41,30 @@ def print_table(
     )
 
 
+def print_means(found: "Mapping[str, Sequence[Result]]", measures: Sequence[str]) -> None:
+    """Each measure's mean over the collections, every one counting alike, as BEIR's means are made."""
+    from rerank_training.metrics import title
+
+    console.table(
+        ["model", *map(title, measures)],
+        [[name, *(f"{value:.3f}" for value in values.values())] for name, values in means(found, measures).items()],
+        title=f"Mean of {len(found)} collections: {', '.join(found)}",
+    )
+
+
+def means(found: "Mapping[str, Sequence[Result]]", measures: Sequence[str]) -> dict[str, dict[str, float]]:
+    """By model, of those that ran on every collection."""
+    rows: dict[str, list[Result]] = {}
+    for results in found.values():
+        for result in results:
+            rows.setdefault(result.name, []).append(result)
+    return {
+        name: {m: statistics.fmean(statistics.fmean(r.values[m].values()) for r in results) for m in measures}
+        for name, results in rows.items()
+        if len(results) == len(found)
+    }
+
+
 def print_differences(results: "Sequence[Result]", measure: str, count: int) -> None:
     """The queries that each model won and lost most against the baseline."""
     baseline = results[0].values[measure]
@@ -84,6 +108,8 @@ def as_json(
         name: [_result(result, results[0], measures) for result in results] for name, results in found.items()
     }
     answer: dict[str, Any] = {"top": top, "chunking": asdict(chunking), "collections": collections}
+    if len(found) > 1:
+        answer["means"] = means(found, measures)
     return answer | ({"reported": [asdict(row) for row in REPORTED]} if reported else {})
 
 

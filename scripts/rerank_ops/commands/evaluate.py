@@ -122,6 +122,8 @@ def run(args: argparse.Namespace) -> int:
         reports.print_table(name, results, measures, chunking=chunking, top=args.top)
         if args.differences:
             reports.print_differences(results, measures[0], args.differences)
+    if len(found) > 1:
+        reports.print_means(found, measures)
     if args.reported:
         reports.print_reported()
     return 0
