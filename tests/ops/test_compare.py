@@ -2,7 +2,6 @@
 
 import json
 import re
-from collections.abc import Callable
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -13,12 +12,11 @@ import torch
 
 from rerank_engine.models import recognise
 from rerank_ops import cli
-from rerank_ops.comparing import machine, page, report, sample
+from rerank_ops.comparing import page, report, sample
 from rerank_ops.comparing.measure import Candidate, Measured, worker
 from rerank_ops.comparing.quality import Quality
 from rerank_ops.comparing.random_checkpoint import make_random_checkpoint
 from rerank_ops.comparing.shapes import SHAPES
-from rerank_ops.comparing.worker import peak_memory_bytes
 from rerank_ops.errors import Unfinished
 
 SMALL = {
@@ -157,6 +155,16 @@ def test_rows_are_read_against_their_heads() -> None:
     assert {len(report.headers(plain))} == {len(row) for row in report.rows(plain)}
 
 
+def test_what_one_chooses_a_model_by_has_a_column() -> None:
+    """Parameters, layers, window, disk, memory, pairs per second, latency, quality; published figures apart."""
+    quality = Quality("toy", 97, 100, 0.703, {"first": (0.75, 0.7, 0.8)})
+
+    heads = report.headers(comparison(quality=quality, reported={"first": "49.60"}))
+
+    sizes = ("model", "M weights", "layers", "window", "disk MB", "peak MB")
+    assert (*sizes, "pairs/s", "speed ×", "p50 ms", "p95 ms", "nDCG@10", "BEIR") == heads
+
+
 def test_remarks_say_what_must_not_be_overlooked() -> None:
     """Random weights, what quality was measured on, what was not measured here."""
     quality = Quality("toy", 97, 100, 0.703, {"first": (0.75, 0.7, 0.8)})
@@ -204,6 +212,7 @@ def test_the_page_stands_alone() -> None:
     assert not re.search(r"url\(|@import|<script|https?://", text)
     cells = {cell for row in report.rows(shown) for cell in row}
     assert cells <= {*parsed.texts, ""}
+    assert {*report.headers(shown)} <= {*parsed.texts}
     assert 3 == text.count("<svg")
     assert "nDCG@10 on toy &amp; co" in text
 
@@ -277,25 +286,3 @@ def test_wrong_usage_is_told_before_anything_is_measured(
     """ERROR on stderr, exit code 1."""
     assert 1 == cli.main(["compare", *arguments])
     assert said in capsys.readouterr().err
-
-
-@pytest.mark.parametrize(
-    ("status", "peak"),
-    [("Name:\tpython\nVmPeak:\t  900 kB\nVmHWM:\t  512 kB\nVmRSS:\t 100 kB\n", 512 * 1024), ("Name:\tpython\n", None)],
-)
-def test_peak_memory_is_the_programs_own(status: str, peak: int | None, tmp_path: Path) -> None:
-    """Linux's high-water mark, which a child does not inherit."""
-    (tmp_path / "status").write_text(status)
-
-    assert peak == peak_memory_bytes(tmp_path / "status")
-    assert (peak_memory_bytes(tmp_path / "absent") or 1) > 0
-
-
-def test_the_machine_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """By its processor, where the system tells it."""
-    (tmp_path / "cpuinfo").write_text("processor\t: 0\nmodel name\t: Graviton 5\n")
-    name: Callable[[Path], str] = machine.processor
-
-    assert "Graviton 5" == name(tmp_path / "cpuinfo")
-    assert name(tmp_path / "absent")
-    assert machine.describe(tmp_path / "cpuinfo").startswith(f"Graviton 5, {machine.cores()} cores")

@@ -67,7 +67,10 @@ class Comparison:
                 f"BM25 itself {quality.first_stage:.3f}."
             )
         if self.reported:
-            found.append("BEIR: mean nDCG@10 as reported by the models' publishers, not measured here.")
+            found.append(
+                "BEIR: mean nDCG@10 as reported by the models' publishers, not measured here; rerank evaluate with "
+                "--reported lists the commands that would."
+            )
         return found
 
 
