@@ -1,6 +1,7 @@
 """rerank bench: what it times, how it reckons, what it writes."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -9,11 +10,13 @@ import torch
 
 from rerank_engine.engine import Reranker
 from rerank_engine.settings import Settings
-from rerank_ops.bench import agreement, peers, results, roof, workload
+from rerank_ops.bench import agreement, family, latency, peers, results, roof, workload
 from rerank_ops.bench.latency import Level, Served
 from rerank_ops.bench.padded_jina import PaddedJina
 from rerank_ops.bench.race import Lane
 from rerank_ops.cli import main
+from rerank_ops.comparing.random_checkpoint import make_random_checkpoint
+from rerank_ops.comparing.shapes import SHAPES
 from rerank_ops.errors import NotFound
 
 
@@ -80,7 +83,7 @@ def bench() -> results.Bench:
         Lane("ours-fp32", 1.0, [1.0, 1.0], [2.0, 2.0], [[1.0, 2.0], [3.0, 4.0]], 400_000_000),
     )
     raced = results.Raced("texts", 4, 1000, 2500, lanes, {"cross-encoder": "x is not installed"}, {"fp32": 1e6}, 1000.0)
-    served = Served(1.5, 400_000_000, (Level(1, 20.0, 50.0, 60.0, 70.0),))
+    served = Served(1.5, 400_000_000, (Level(1, 20.0, 50.0, 60.0, 70.0), Level(16, 30.0, 500.0, 600.0, 700.0)))
     return results.Bench("a machine", "a model", 1024, 0, (raced,), {"fp32": served})
 
 
@@ -101,6 +104,8 @@ def test_tables_say_everything_that_was_found(bench: results.Bench) -> None:
     assert "not run: cross-encoder (x is not installed)" in text
     assert "| 1 | 20.0 | 50.0 | 60.0 | 70.0 |" in text
     assert "2.50 times" in text
+    assert "16 callers get 1.50 times the answers of one" in text
+    assert 1.5 == results.as_json(bench)["served"]["fp32"]["gain"]
     assert "logits" not in json.dumps(results.as_json(bench))
 
 
@@ -137,3 +142,64 @@ def test_a_model_that_is_not_there_is_said(capsys: pytest.CaptureFixture[str]) -
     """Before anything is started."""
     assert main(["bench", "--model", "/nowhere"]) == 1
     assert "/nowhere has no config.json" in capsys.readouterr().err
+
+
+def test_snippets_are_the_first_words() -> None:
+    """Of every document; queries stay."""
+    made = workload.Workload("texts", (("what", ["one two " * 40, "three"]),))
+
+    assert (("what", [" ".join(["one two"] * 10), "three"]),) == workload.snippets(made).requests
+
+
+def test_the_family_table_compares_with_the_first_model() -> None:
+    """A line per model and engine; speed against the same engine on the first, size as published."""
+    first, second = Lane("ours-fp32", 1.0, [1.0], [2.0], [[1.0]], 400_000_000), Lane("ours-fp32", 1.0, [4.0], [8.0])
+    members = [
+        family.Member("tiny", 33_000_000, 66_000_000, (first,), 8),
+        family.Member("base", 137_000_000, 274_000_000, (second,), 8),
+    ]
+
+    assert [
+        ("tiny", "33", "ours-fp32", "8.0", "1.00×", "1,000", "400", "66"),
+        ("base", "137", "ours-fp32", "2.0", "0.25×", "4,000", "0", "274"),
+    ] == family.rows(members)
+
+
+def test_peers_are_asked_for_what_they_can_run() -> None:
+    """JinaBERT's published code does not run on current transformers; nothing asks for a GPU that is not there."""
+    jina = {name for name in peers.PEERS if peers.works_with(name, "jina_bert")}
+    other = {name for name in peers.PEERS if peers.works_with(name, "xlm_roberta")}
+
+    assert {"official-server", *peers.ON_CPU} <= jina
+    assert {"cross-encoder", "transformers", *peers.ON_CPU} <= other
+    assert not {"cross-encoder", "transformers"} & jina
+    assert peers.has_gpu() == ("ours-cuda" in jina)
+
+
+def test_transformers_own_class_is_the_same_model(tmp_path: Path) -> None:
+    """Padded batches of it give the logits of the engine, where it is installed."""
+    pytest.importorskip("transformers", reason="needs transformers")
+    shape = SHAPES["bge-reranker-base"]
+    small = replace(shape, config=shape.config | {"hidden_size": 24, "intermediate_size": 48, "num_hidden_layers": 2})
+    documents = ["a short one", "an endpoint that scales with its requests " * 4]
+    folder = make_random_checkpoint(tmp_path / "model", "small", small, documents)
+    limits = {"max_length": 128, "threads": 0}
+
+    given, mine = (
+        peers.load(name, folder, **limits).score("what?", documents) for name in ("transformers", "ours-fp32")
+    )
+
+    assert pytest.approx(mine, abs=1e-4) == given
+
+
+def test_a_server_is_timed_from_its_start_to_its_answers(tiny_checkpoint: Path) -> None:
+    """Every level of callers gets answers, the levels in turn."""
+    requests = (("what scales?", ["an endpoint", "a banana"]),)
+
+    served = latency.measure(tiny_checkpoint, requests, precision="fp32", callers=(1, 2), seconds=0.06)
+
+    assert [1, 2] == [level.callers for level in served.levels]
+    assert all(level.per_s > 0 and level.p50_ms <= level.p99_ms for level in served.levels)
+    assert served.start_s > 0
+    assert served.peak_bytes > 2**20
+    assert served.gain > 0

@@ -4,11 +4,13 @@ import asyncio
 import json
 import os
 import socket
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,8 +19,9 @@ from rerank_ops.bench.workload import Request
 from rerank_ops.errors import Unfinished
 from rerank_ops.serving import HOST, server_environment, server_script
 
-_POLL_S = 0.02
+_POLL_S = 0.01
 _START_S = 60.0
+_ROUNDS = 3  # of all levels, in turn: a busy moment slows each of them
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +46,7 @@ class Served:
     """How the server did.
 
     Attributes:
-        start_s: from the process's start to the first 200 on /ping.
+        start_s: from the process's start to the first 200 on /ping; the median of several starts.
         peak_bytes: largest resident memory.
         levels: by concurrency.
     """
@@ -52,11 +55,23 @@ class Served:
     peak_bytes: int
     levels: tuple[Level, ...]
 
+    @property
+    def gain(self) -> float:
+        """Answers a second of the most callers over those of a single one: what packing requests together gives."""
+        return self.levels[-1].per_s / self.levels[0].per_s
+
 
 def measure(
-    folder: Path, requests: Sequence[Request], *, precision: str, callers: Sequence[int], seconds: float
+    folder: Path,
+    requests: Sequence[Request],
+    *,
+    precision: str,
+    callers: Sequence[int],
+    seconds: float,
+    starts: int = 1,
+    device: str = "cpu",
 ) -> Served:
-    """Start the server of `folder`, and ask for one document a request, `seconds` long per level.
+    """Start the server of `folder` `starts` times; ask the last for one document a request, `seconds` long per level.
 
     Raises:
         Unfinished: it does not come up, or answers anything but 200.
@@ -66,41 +81,63 @@ def measure(
         for query, documents in requests
         for document in documents
     ]
+    env = {"RERANK_PRECISION": precision, "RERANK_DEVICE": device}
+    taken: list[float] = []
+    for _ in range(starts - 1):
+        with serving(folder, env) as (_, start_s):
+            taken.append(start_s)
+    with serving(folder, env) as (port, start_s):
+        levels, peak_bytes = asyncio.run(_measure(port, bodies, callers, seconds))
+        return Served(statistics.median([*taken, start_s]), peak_bytes, levels)
+
+
+@contextmanager
+def serving(folder: Path, settings: dict[str, str]) -> Iterator[tuple[int, float]]:
+    """A server of the model in `folder`, healthy: its port, and the seconds it took to be.
+
+    Raises:
+        Unfinished: it does not come up.
+    """
     with socket.create_server((HOST, 0)) as probe:
         port = int(probe.getsockname()[1])
     with tempfile.TemporaryDirectory(prefix="rerank-bench-") as scratch, (Path(scratch) / "log").open("wb") as log:
-        env = server_environment(folder, port, os.environ) | {"RERANK_PRECISION": precision, "RERANK_DEVICE": "cpu"}
+        env = server_environment(folder, port, os.environ) | settings
         command = [sys.executable, "-I", str(server_script(folder))]
         started = time.perf_counter()
         server = subprocess.Popen(command, env=env, cwd=scratch, stdout=log, stderr=log)
         try:
-            return asyncio.run(_measure(port, server, started, bodies, callers, seconds))
+            asyncio.run(_healthy(port, server, started))
+            yield port, time.perf_counter() - started
         finally:
             server.terminate()
             server.wait()
 
 
-async def _measure(
-    port: int,
-    server: "subprocess.Popen[bytes]",
-    started: float,
-    bodies: Sequence[bytes],
-    callers: Sequence[int],
-    seconds: float,
-) -> Served:
+async def _healthy(port: int, server: "subprocess.Popen[bytes]", started: float) -> None:
     client = Client(HOST, port)
     while await client.status("/ping") != 200:
         if server.poll() is not None or time.perf_counter() - started > _START_S:
             raise Unfinished("The server did not come up.", tip="`rerank serve` on the same model says why.")
         await asyncio.sleep(_POLL_S)
-    start_s = time.perf_counter() - started
+
+
+async def _measure(
+    port: int, bodies: Sequence[bytes], callers: Sequence[int], seconds: float
+) -> tuple[tuple[Level, ...], int]:
+    client = Client(HOST, port)
     for body in bodies[:8]:
         await _ask(client, body)
-    levels = [await _level(client, bodies, count, seconds) for count in callers]
-    return Served(start_s, await _peak_bytes(client), tuple(levels))
+    took: dict[int, list[float]] = {count: [] for count in callers}
+    passed = dict.fromkeys(callers, 0.0)
+    for _ in range(_ROUNDS):
+        for count in callers:
+            began = time.perf_counter()
+            took[count] += await _round(client, bodies, count, seconds / _ROUNDS)
+            passed[count] += time.perf_counter() - began
+    return tuple(_level(count, took[count], passed[count]) for count in callers), await _peak_bytes(client)
 
 
-async def _level(client: Client, bodies: Sequence[bytes], callers: int, seconds: float) -> Level:
+async def _round(client: Client, bodies: Sequence[bytes], callers: int, seconds: float) -> list[float]:
     took: list[float] = []
     began = time.perf_counter()
 
@@ -113,9 +150,13 @@ async def _level(client: Client, bodies: Sequence[bytes], callers: int, seconds:
             place += callers
 
     await asyncio.gather(*(caller(first) for first in range(callers)))
+    return took
+
+
+def _level(callers: int, took: Sequence[float], seconds: float) -> Level:
     ordered = sorted(took)
     p50, p95, p99 = (1000 * ordered[min(len(ordered) - 1, int(share * len(ordered)))] for share in (0.5, 0.95, 0.99))
-    return Level(callers, len(took) / (time.perf_counter() - began), p50, p95, p99)
+    return Level(callers, len(took) / seconds, p50, p95, p99)
 
 
 async def _ask(client: Client, body: bytes) -> None:

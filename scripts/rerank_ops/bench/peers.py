@@ -4,16 +4,21 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-OURS = ("ours-fp32", "ours-mixed", "ours-bf16", "ours-int8")
+ON_CPU = ("ours-fp32", "ours-mixed", "ours-bf16", "ours-int8")
+OURS = (*ON_CPU, "ours-cuda")
 PEERS = {
     "official-server": "padded fp32 batches of 32 in arrival order, as the published remote code serves them",
     "onnxruntime-fp32": "ONNX Runtime, batches of 64 in arrival order, as fastembed runs it",
     "onnxruntime-int8": "the same graph, dynamically quantised by ONNX Runtime's own tool",
     "cross-encoder": "sentence-transformers' CrossEncoder, fp32, batches of 32 sorted by length",
+    "transformers": "transformers' own class, padded fp32 batches of 32 in arrival order",
+    "official-server-cuda": "as official-server, on the GPU in bf16",
+    "cross-encoder-cuda": "as cross-encoder, on the GPU in bf16",
     "ours-fp32": "this engine, RERANK_PRECISION=fp32",
     "ours-mixed": "this engine, RERANK_PRECISION=mixed: bf16 in feed-forwards, fp32 in attention",
     "ours-bf16": "this engine, RERANK_PRECISION=bf16",
     "ours-int8": "this engine, RERANK_PRECISION=int8",
+    "ours-cuda": "this engine on the GPU, RERANK_PRECISION=auto",
 }
 _FASTEMBED_BATCH = 64
 
@@ -32,20 +37,34 @@ def load(name: str, folder: Path, *, max_length: int, threads: int) -> Peer:
     Raises:
         ImportError: its packages are not installed.
     """
-    if name == "official-server":
-        return OfficialServer(folder, max_length, threads)
+    device = "cuda" if name.endswith("-cuda") else "cpu"
+    if name.startswith("official-server"):
+        return OfficialServer(folder, max_length, threads, device=device)
     if name.startswith("onnxruntime-"):
         return OnnxRuntime(folder, max_length, threads, int8=name.endswith("int8"))
-    if name == "cross-encoder":
-        return CrossEncoder(folder, max_length, threads)
+    if name.startswith("cross-encoder"):
+        return CrossEncoder(folder, max_length, threads, device=device)
+    if name == "transformers":
+        return Transformers(folder, max_length, threads)
+    if name == "ours-cuda":
+        return Ours(folder, max_length, threads, precision="auto", device=device)
     return Ours(folder, max_length, threads, precision=name.removeprefix("ours-"))
 
 
 def works_with(name: str, family: str) -> bool:
     """Whether a peer can run a model of `family`; the published JinaBERT code does not run on current transformers."""
+    if name.endswith("-cuda") and not has_gpu():
+        return False
     if name in OURS:
         return True
-    return (name == "cross-encoder") != (family == "jina_bert")
+    return name.startswith(("cross-encoder", "transformers")) != (family == "jina_bert")
+
+
+def has_gpu() -> bool:
+    """Whether there are rows of a GPU to add."""
+    import torch
+
+    return torch.cuda.is_available()
 
 
 class OfficialServer:
@@ -53,14 +72,17 @@ class OfficialServer:
 
     batch = 32
 
-    def __init__(self, folder: Path, max_length: int, threads: int) -> None:
+    def __init__(self, folder: Path, max_length: int, threads: int, *, device: str) -> None:
         import torch
 
         from rerank_ops.bench.padded_jina import PaddedJina
 
         if threads:
             torch.set_num_threads(threads)
-        self.model = PaddedJina.load(folder)
+        self.device = device
+        self.model = PaddedJina.load(folder).to(device)
+        if device == "cuda":
+            self.model = self.model.bfloat16()
         self.tokenizer = pair_tokenizer(folder, max_length)
         self.measuring = pair_tokenizer(folder, None)
 
@@ -75,7 +97,35 @@ class OfficialServer:
             for start in range(0, len(documents), self.batch):
                 encoded = self.tokenizer.encode_batch([(query, text) for text in documents[start : start + self.batch]])
                 ids, mask = ([getattr(e, what) for e in encoded] for what in ("ids", "attention_mask"))
-                logits += self.model(torch.tensor(ids), torch.tensor(mask)).squeeze(-1).tolist()
+                given = torch.tensor(ids, device=self.device), torch.tensor(mask, device=self.device)
+                logits += self.model(*given).squeeze(-1).tolist()
+        return logits
+
+
+class Transformers:
+    """Any other family by transformers' own class: every pair padded to the longest of its batch."""
+
+    batch = 32
+
+    def __init__(self, folder: Path, max_length: int, threads: int) -> None:
+        import torch
+        from transformers import AutoModelForSequenceClassification
+
+        if threads:
+            torch.set_num_threads(threads)
+        self.model: Any = AutoModelForSequenceClassification.from_pretrained(str(folder), dtype=torch.float32).eval()
+        self.tokenizer = pair_tokenizer(folder, max_length)
+
+    def score(self, query: str, documents: Sequence[str]) -> list[float]:
+        """See `Peer`."""
+        import torch
+
+        logits: list[float] = []
+        with torch.inference_mode():
+            for start in range(0, len(documents), self.batch):
+                encoded = self.tokenizer.encode_batch([(query, text) for text in documents[start : start + self.batch]])
+                ids, mask = (torch.tensor([getattr(e, what) for e in encoded]) for what in ("ids", "attention_mask"))
+                logits += self.model(input_ids=ids, attention_mask=mask).logits.squeeze(-1).tolist()
         return logits
 
 
@@ -114,13 +164,15 @@ class OnnxRuntime:
 class CrossEncoder:
     """sentence-transformers with its defaults: batches of 32, sorted by length in characters."""
 
-    def __init__(self, folder: Path, max_length: int, threads: int) -> None:
+    def __init__(self, folder: Path, max_length: int, threads: int, *, device: str) -> None:
         import torch
         from sentence_transformers import CrossEncoder as Library
 
         if threads:
             torch.set_num_threads(threads)
-        self.model: Any = Library(str(folder), max_length=max_length, device="cpu", activation_fn=torch.nn.Identity())
+        self.model: Any = Library(str(folder), max_length=max_length, device=device, activation_fn=torch.nn.Identity())
+        if device == "cuda":
+            self.model.model.bfloat16()
 
     def score(self, query: str, documents: Sequence[str]) -> list[float]:
         """See `Peer`."""
@@ -133,12 +185,12 @@ class CrossEncoder:
 class Ours:
     """This engine, text in, scores out."""
 
-    def __init__(self, folder: Path, max_length: int, threads: int, *, precision: str) -> None:
+    def __init__(self, folder: Path, max_length: int, threads: int, *, precision: str, device: str = "cpu") -> None:
         from rerank_engine.engine import Reranker
         from rerank_engine.settings import Settings
         from rerank_engine.types import RerankOptions
 
-        settings = Settings(precision=precision, threads=threads, max_length=max_length, device="cpu")
+        settings = Settings(precision=precision, threads=threads, max_length=max_length, device=device)
         self.reranker = Reranker.load(folder, settings)
         self.options = RerankOptions(max_chunks_per_document=1)  # cut, as the others do
 

@@ -96,6 +96,8 @@ def as_json(bench: Bench) -> dict[str, Any]:
             entry["tau"] = mean_tau(reference.logits, lane.logits)
             entry["largest_difference"] = largest_difference(reference.logits, lane.logits)
         shown["ratios"] = ratios(raced)
+    for precision, served in bench.served.items():
+        value["served"][precision]["gain"] = served.gain
     return value
 
 
@@ -110,7 +112,7 @@ def markdown(bench: Bench) -> str:
             f"{raced.pairs:,} pairs of {mean:,.0f} tokens on average; batches of 32 in arrival order pad them to "
             f"{extra:.2f} times that.",
             "",
-            *_table(HEADERS, rows(raced)),
+            *table(HEADERS, rows(raced)),
             "",
             *(f"* {name}: {ratio:.2f}×" for name, ratio in ratios(raced).items()),
             *(f"* not run: {name} ({reason})" for name, reason in raced.missing.items()),
@@ -120,9 +122,10 @@ def markdown(bench: Bench) -> str:
         lines += [
             f"### Through HTTP, {precision}, one document a request",
             "",
-            f"Ready {served.start_s:.2f} s after its start; {served.peak_bytes / 1e6:,.0f} MB resident.",
+            f"Ready {served.start_s:.2f} s after its start; {served.peak_bytes / 1e6:,.0f} MB resident; "
+            f"{served.levels[-1].callers} callers get {served.gain:.2f} times the answers of one.",
             "",
-            *_table(
+            *table(
                 ("callers", "requests/s", "p50 ms", "p95 ms", "p99 ms"),
                 [
                     (str(x.callers), f"{x.per_s:,.1f}", *(f"{ms:.1f}" for ms in (x.p50_ms, x.p95_ms, x.p99_ms)))
@@ -172,6 +175,7 @@ def _share(raced: Raced, lane: Lane, wall: float) -> str:
     return f"{raced.tokens * raced.flops_per_token / wall / roof:.0%}"
 
 
-def _table(headers: Sequence[str], cells: Sequence[Sequence[str]]) -> list[str]:
+def table(headers: Sequence[str], cells: Sequence[Sequence[str]]) -> list[str]:
+    """Lines of a Markdown table."""
     rule = "|".join("---" if place == 0 else "---:" for place in range(len(headers)))
     return [f"| {' | '.join(headers)} |", f"|{rule}|", *(f"| {' | '.join(row)} |" for row in cells)]

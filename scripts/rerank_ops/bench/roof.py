@@ -24,6 +24,8 @@ def measure(precision: str, config: dict[str, Any], *, threads: int) -> float:
 
     from rerank_engine.models.products import Int8Product, OneDnnProduct
 
+    if precision == "mixed":
+        return _mixed(config, threads)
     if threads:
         torch.set_num_threads(threads)
     width, inner = config["hidden_size"], config["intermediate_size"]
@@ -34,6 +36,14 @@ def measure(precision: str, config: dict[str, Any], *, threads: int) -> float:
         product = make(weight, None)
         seconds = _fastest(lambda: product(rows))
     return float(2 * ROWS * width * 2 * inner) / seconds
+
+
+def _mixed(config: dict[str, Any], threads: int) -> float:
+    """What feed-forwards at the bf16 rate and the rest at the fp32 rate come to."""
+    width, inner, layers = config["hidden_size"], config["intermediate_size"], config["num_hidden_layers"]
+    share = 2 * (layers - 1) * 3 * width * inner / matrix_flops_per_token(config)
+    rates = {name: measure(name, config, threads=threads) for name in ("fp32", "bf16")}
+    return float(1 / (share / rates["bf16"] + (1 - share) / rates["fp32"]))
 
 
 def _fastest(work: Callable[[], object]) -> float:

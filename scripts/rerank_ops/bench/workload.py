@@ -18,6 +18,7 @@ Request = tuple[str, list[str]]
 # with a long tail) and from encyclopaedia paragraphs (passages).
 DISTRIBUTIONS = {"documents": (6.4, 1.0), "passages": (4.8, 0.45)}
 _LONGEST_WORDS = 12_000
+SNIPPET_WORDS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +79,15 @@ def generate(kind: str, *, requests: int, documents: int, seed: int = 0) -> Work
         for number in range(requests)
     )
     return Workload(f"generated {kind}", made)
+
+
+def snippets(workload: Workload) -> Workload:
+    """The same requests with the first words of each document alone: where fixed costs weigh most."""
+    cut = tuple(
+        (query, [" ".join(text.split()[:SNIPPET_WORDS]) for text in documents])
+        for query, documents in workload.requests
+    )
+    return Workload(f"the first {SNIPPET_WORDS} words of {workload.name}", cut)
 
 
 def _lines(folder: Path, name: str) -> Iterator[dict[str, str]]:

@@ -10,6 +10,7 @@ from rerank_ops.comparing.shapes import SHAPES
 from rerank_ops.errors import NotFound, Refused
 
 if TYPE_CHECKING:
+    from rerank_ops.bench.latency import Served
     from rerank_ops.bench.results import Raced
     from rerank_ops.bench.workload import Workload
 
@@ -19,6 +20,7 @@ examples:
   rerank bench --collection data/xquad-en             a collection in BEIR's layout with its BM25 run
   rerank bench --model ./checkpoint --peer ours-bf16 --peer ours-int8
   rerank bench --http 5 --markdown table.md --chart bench.svg
+  rerank bench --family --requests 2 --documents 16   five published shapes beside each other
 """
 
 
@@ -47,6 +49,8 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--max-length", type=int, default=1024, metavar="N", help="tokens of a pair (default: 1024)")
     parser.add_argument("--threads", type=int, default=0, metavar="N", help="of each engine; 0: its own choice")
     parser.add_argument("--http", type=float, default=0.0, metavar="S", help="seconds per concurrency through HTTP")
+    parser.add_argument("--starts", type=int, default=5, metavar="N", help="of the server, with --http (default: 5)")
+    parser.add_argument("--family", action="store_true", help="tiny, turbo, base, bge and mxbai instead of one model")
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the tables")
     parser.add_argument("--chart", type=Path, metavar="FILE", help="write a picture (SVG)")
     console.json_option(parser)
@@ -54,28 +58,24 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Races, reports, returns 0; errors are raised."""
-    from rerank_ops.bench import latency, model, results
-    from rerank_ops.bench.peers import OURS
+    from rerank_ops.bench import model, results
     from rerank_ops.comparing import machine
 
     if args.model is not None and not (args.model / "config.json").is_file():
         raise NotFound(f"{args.model} has no config.json.", tip="Name a checkpoint folder, or leave --model away.")
-    if min(args.requests, args.documents, args.rounds) < 1:
-        raise Refused("--requests, --documents and --rounds are at least 1.")
+    if min(args.requests, args.documents, args.rounds, args.starts) < 1:
+        raise Refused("--requests, --documents, --rounds and --starts are at least 1.")
+    if args.family:
+        return _family(args)
     raced: list[Raced] = []
-    served: dict[str, latency.Served] = {}
+    served: dict[str, Served] = {}
     with progress.meter("bench") as report:
         workloads = _workloads(args)
         for number, workload in enumerate(workloads):
             with model.prepared(args.model, args.shape, workload) as folder:
                 raced.append(_race(args, folder, workload, report))
-                for name in OURS if args.http and number == 0 else ():
-                    if name in (args.peer or OURS):
-                        report(None, f"serving {name}")
-                        precision = name.removeprefix("ours-")
-                        served[precision] = latency.measure(
-                            folder, workload.requests, precision=precision, callers=(1, 4, 16), seconds=args.http
-                        )
+                if args.http and number == len(workloads) - 1:
+                    served = _served(args, folder, workload, report)
     name = str(args.model) if args.model else f"{args.shape}, random weights"
     found = results.Bench(machine.describe(), name, args.max_length, args.threads, tuple(raced), served)
     for path, text in ((args.markdown, results.markdown), (args.chart, results.chart)):
@@ -90,8 +90,56 @@ def run(args: argparse.Namespace) -> int:
         levels = [
             (x.callers, f"{x.per_s:,.1f}", *(f"{v:.1f}" for v in (x.p50_ms, x.p95_ms, x.p99_ms))) for x in seen.levels
         ]
-        title = f"through HTTP, {precision}, one document a request; ready after {seen.start_s:.2f} s"
+        title = f"through HTTP, {precision}, one a request; ready after {seen.start_s:.2f} s, gain {seen.gain:.2f}×"
         console.table(("callers", "requests/s", "p50 ms", "p95 ms", "p99 ms"), levels, title=title)
+    return 0
+
+
+def _served(
+    args: argparse.Namespace, folder: Path, workload: "Workload", report: progress.Meter
+) -> "dict[str, Served]":
+    """The server's latencies by precision: with the workload's documents, and with the first words of each."""
+    from rerank_ops.bench import latency
+    from rerank_ops.bench.peers import OURS, has_gpu
+    from rerank_ops.bench.workload import snippets
+
+    found = {}
+    for name in OURS:
+        if name not in (args.peer or OURS) or (name == "ours-cuda" and not has_gpu()):
+            continue
+        precision, device = name.removeprefix("ours-"), "cpu"
+        if name == "ours-cuda":
+            precision, device = "auto", "cuda"
+        for texts, starts in ((workload, args.starts), (snippets(workload), 1)):
+            report(None, f"serving {name}, {texts.name}")
+            found[f"{name.removeprefix('ours-')}, {texts.name}"] = latency.measure(
+                folder,
+                texts.requests,
+                precision=precision,
+                callers=(1, 4, 16),
+                seconds=args.http,
+                starts=starts,
+                device=device,
+            )
+    return found
+
+
+def _family(args: argparse.Namespace) -> int:
+    from rerank_ops.bench import family, results
+    from rerank_ops.comparing import machine
+
+    passages = _workloads(args)[-1]
+    with progress.meter("bench") as report:
+        limits = {"max_length": min(args.max_length, 512), "threads": args.threads, "rounds": args.rounds}
+        members = family.measure(passages, report=report, **limits)  # 512: bge's and mxbai's window
+    if args.markdown is not None:
+        about = f"{machine.describe()}. {passages.name}, random weights, {args.documents} documents a request."
+        table = results.table(family.HEADERS, family.rows(members))
+        args.markdown.write_text("\n".join([about, "", *table, ""]), encoding="utf-8")
+    if args.json:
+        console.emit([dict(zip(family.HEADERS, row, strict=True)) for row in family.rows(members)])
+    else:
+        console.table(family.HEADERS, family.rows(members))
     return 0
 
 
@@ -117,7 +165,7 @@ def _race(args: argparse.Namespace, folder: Path, workload: "Workload", report: 
     lanes, missing = race(names, folder, workload, rounds=args.rounds, report=report, **limits)
     report(None, "measuring the machine's matrix products")
     jina = family == "jina_bert"
-    precisions = [name.removeprefix("ours-") for name in names if name in peers.OURS] if jina else []
+    precisions = [name.removeprefix("ours-") for name in names if name in peers.ON_CPU] if jina else []
     lengths = _lengths(folder, workload, args.max_length)
     return Raced(
         workload=workload.name,
