@@ -117,4 +117,3 @@ def described(argv: list[str]) -> RunOptions:
     commands = argparse.ArgumentParser().add_subparsers()
     distill.add_parser(commands)
     return distill.options(commands.choices["distill"].parse_args(argv[1:]))
-
