@@ -18,6 +18,25 @@ def test_growth_leaves_out_the_warm_up() -> None:
     assert 0.0 == load.growth([(1.0, 5.0)])
 
 
+def test_rise_is_what_a_line_through_the_second_half_gains() -> None:
+    """A slow creep that hides in noise shows in the slope; a level one, and a rise of the first half, do not."""
+    noise = [1e6 * ((7 * at) % 5 - 2) for at in range(100)]
+    creeping = [(float(at), 1e8 * (1 + at / 1000) + noise[at]) for at in range(100)]
+    warming = [(float(at), 1e8 + 1e6 * min(at, 40) + noise[at]) for at in range(100)]
+
+    assert pytest.approx(0.049 / 1.0745, abs=0.005) == load.rise(creeping)
+    assert pytest.approx(0.0, abs=0.005) == load.rise(warming)
+    assert 0.0 == load.rise([(1.0, 5.0)])
+
+
+def test_memory_is_told_at_quarters() -> None:
+    """In MB, each the median of the samples just before."""
+    samples = [(float(at), at * 2.0**20) for at in range(1, 101)]
+
+    assert {"25%": 23, "50%": 48, "75%": 73, "100%": 98} == load.at_quarters(samples)
+    assert {} == load.at_quarters([])
+
+
 def test_requests_are_the_same_every_time() -> None:
     """Runs can be compared: equal bodies, 24 of them, all different."""
     assert load.requests() == load.requests()
