@@ -10,7 +10,7 @@ import torch
 
 from rerank_engine.engine import Reranker
 from rerank_engine.settings import Settings
-from rerank_ops.bench import agreement, family, latency, peers, results, roof, workload
+from rerank_ops.bench import agreement, family, latency, overhead, peers, results, roof, workload
 from rerank_ops.bench.latency import Level, Served
 from rerank_ops.bench.padded_jina import PaddedJina
 from rerank_ops.bench.race import Lane
@@ -203,3 +203,13 @@ def test_a_server_is_timed_from_its_start_to_its_answers(tiny_checkpoint: Path) 
     assert served.start_s > 0
     assert served.peak_bytes > 2**20
     assert served.gain > 0
+
+
+def test_the_server_is_timed_beside_a_direct_call(tiny_checkpoint: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With a checkpoint of one's own, no local AWS is needed; both ways are asked as often."""
+    code = overhead.main(["--model", str(tiny_checkpoint), "--requests", "3", "--starts", "0", "--json"])
+
+    found = json.loads(capsys.readouterr().out)
+    assert code == 0
+    assert ["Reranker.rerank", "serve.py over HTTP"] == list(found["ways"])
+    assert all(way["p50_ms"] <= way["p99_ms"] for way in found["ways"].values())

@@ -1,9 +1,11 @@
 """What stands between a caller and the model: a direct call, the server's HTTP, and boto3 through the local AWS.
 
     scripts/run --keep
-    python -m rerank_ops.bench.overhead [--requests 500] [--starts 5] [--json]
+    python -m rerank_ops.bench.overhead [--model FOLDER] [--requests 500] [--starts 5] [--json]
 
-Needs the demo of `scripts/run --keep`. The three ways take turns, request by request, so that a noisy machine is noisy
+Needs the demo of `scripts/run --keep`; with --model, a checkpoint folder, a server of that is started instead and AWS
+is left out. HTTP is asked over one kept connection, a request in one write: Python's own client takes as long as a
+server does. The three ways take turns, request by request, so that a noisy machine is noisy
 for all of them; each asks for the same one short document, so that little of the time is the model's. Starts are of the
 demo's own server process, from exec to the first score over HTTP.
 """
@@ -19,11 +21,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 
 from rerank_ops import console
 from rerank_ops.aws import Aws
+from rerank_ops.bench import latency
 from rerank_ops.errors import NotFound, OpsError
 from rerank_ops.local.state import STATUS_PATH, Home, LocalAws
 from rerank_ops.serving import HOST, server_environment, server_script
@@ -84,6 +88,61 @@ def _status(method: str, path: str, port: int, body: bytes | None = None) -> int
         connection.close()
 
 
+class Connection:
+    """One kept HTTP/1.1 connection to the server, and as little work in this process as can be.
+
+    Args:
+        port: of the server, on this machine.
+    """
+
+    def __init__(self, port: int) -> None:
+        self._socket = socket.create_connection((HOST, port), timeout=_START_TIMEOUT_S)
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        head = f"POST /invocations HTTP/1.1\r\nHost: {HOST}\r\nContent-Type: application/json\r\n"
+        self._request = f"{head}Content-Length: {len(BODY)}\r\n\r\n".encode() + BODY
+
+    def ask(self) -> bytes:
+        """The answer's body. Raises OpsError for any status but 200, and for a connection that ends."""
+        self._socket.sendall(self._request)
+        received = b""
+        while (end := received.find(b"\r\n\r\n")) < 0:
+            received += self._more()
+        head = received[:end].lower()
+        if not head.startswith(b"http/1.1 200 "):
+            raise OpsError(f"The server answered {head.splitlines()[0].decode('latin-1')}.")
+        length = int(head.split(b"content-length:")[1].split(b"\r\n")[0])
+        while len(received) < end + 4 + length:
+            received += self._more()
+        return received[end + 4 :]
+
+    def close(self) -> None:
+        """End it."""
+        self._socket.close()
+
+    def _more(self) -> bytes:
+        part = self._socket.recv(65_536)
+        if not part:
+            raise OpsError("The server closed the connection.")
+        return part
+
+
+@contextmanager
+def without_aws(folder: Path) -> Iterator[dict[str, Call]]:
+    """A direct call and one through a server of `folder` that is started for it."""
+    from rerank_engine.engine import Reranker
+
+    reranker = Reranker.load(folder)
+    with latency.serving(folder, {}) as (port, _):
+        connection = Connection(port)
+        try:
+            yield {
+                "Reranker.rerank": lambda: reranker.rerank(QUERY, [DOCUMENT]),
+                "serve.py over HTTP": connection.ask,
+            }
+        finally:
+            connection.close()
+
+
 @contextmanager
 def ways(folder: Path, local: LocalAws) -> Iterator[dict[str, Call]]:
     """The three ways to one score."""
@@ -91,11 +150,7 @@ def ways(folder: Path, local: LocalAws) -> Iterator[dict[str, Call]]:
 
     reranker = Reranker.load(folder)
     runtime = Aws(local_env=local.env()).client("sagemaker-runtime")
-    connection = http.client.HTTPConnection(HOST, _port(local), timeout=_START_TIMEOUT_S)
-
-    def over_http() -> object:
-        connection.request("POST", "/invocations", BODY, {"Content-Type": "application/json"})
-        return connection.getresponse().read()
+    connection = Connection(_port(local))
 
     def through_boto3() -> object:
         answer = runtime.invoke_endpoint(EndpointName=ENDPOINT, ContentType="application/json", Body=BODY)
@@ -104,7 +159,7 @@ def ways(folder: Path, local: LocalAws) -> Iterator[dict[str, Call]]:
     try:
         yield {
             "Reranker.rerank": lambda: reranker.rerank(QUERY, [DOCUMENT]),
-            "serve.py over HTTP": over_http,
+            "serve.py over HTTP": connection.ask,
             "boto3 through the local AWS": through_boto3,
         }
     finally:
@@ -125,6 +180,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    parser.add_argument("--model", type=Path, metavar="FOLDER", help="checkpoint; default: the demo on the local AWS")
     parser.add_argument("--requests", type=int, default=500, help="measured requests of each way (%(default)s)")
     parser.add_argument("--starts", type=int, default=5, help="starts of the server process (%(default)s)")
     parser.add_argument("--json", action="store_true", help="JSON on stdout")
@@ -139,14 +195,18 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _report(args: argparse.Namespace) -> int:
     from rerank_bundle.unpack import unpack
 
-    home = Home.of()
-    local = LocalAws.load(home)
-    with tempfile.TemporaryDirectory(prefix="rerank-overhead-") as temporary:
-        folder = Path(temporary)
-        unpack(home.folder.parent / "demo" / "model.tar.gz", folder)
+    with ExitStack() as stack:
+        if args.model is not None:
+            folder = args.model.resolve()
+            made = partial(without_aws, folder)
+        else:
+            home = Home.of()
+            local = LocalAws.load(home)
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="rerank-overhead-")))
+            unpack(home.folder.parent / "demo" / "model.tar.gz", folder)
+            made = partial(ways, folder, local)
         starts = [first_score_seconds(folder) for _ in range(args.starts)]
-        with ways(folder, local) as calls:
-            taken = interleaved(calls, args.requests)
+        taken = interleaved(stack.enter_context(made()), args.requests)
     direct = taken["Reranker.rerank"]
     rows = [
         (
