@@ -10,7 +10,7 @@ from rerank_ops.errors import Refused
 if TYPE_CHECKING:
     from rerank_training.scorers import FirstStage, Scorer
 
-PRECISIONS = ("auto", "fp32", "bf16", "fp16", "int8")
+PRECISIONS = ("auto", "fp32", "bf16", "fp16", "mixed", "int8")
 
 
 def opened(args: argparse.Namespace) -> "Iterator[Scorer | FirstStage]":

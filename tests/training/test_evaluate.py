@@ -150,7 +150,7 @@ def test_precisions_are_rows_of_their_own(
     assert ["demo (fp32)", "demo (int8)", f"{other} (fp32)", f"{other} (int8)"] == [row["model"] for row in rows]
     assert ["fp32", "int8"] * 2 == [row["details"]["precision"] for row in rows]
     assert main(["evaluate", folder, *given, "--precision", "fp8"]) == 1
-    assert "Must be of auto, fp32, bf16, fp16, int8" in capsys.readouterr().err
+    assert "Must be of auto, fp32, bf16, fp16, mixed, int8" in capsys.readouterr().err
 
 
 def test_another_baseline_is_held_against(

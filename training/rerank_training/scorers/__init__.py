@@ -23,7 +23,7 @@ def open_scorer(
 
     Args:
         name: as in this module's description.
-        precision: of a checkpoint or bundle: auto, fp32, bf16, fp16, int8 (on CPUs).
+        precision: of a checkpoint or bundle: auto, fp32, bf16, fp16; on CPUs mixed and int8.
         device: of a model run here: auto, cpu, cuda.
         runtime: boto3's sagemaker-runtime client for endpoints; None makes one of the default session.
 

@@ -27,17 +27,16 @@ class EngineScorer:
             self._unpacked = tempfile.TemporaryDirectory(prefix="rerank-evaluate-")
             folder = Path(self._unpacked.name)
             unpack(path, folder)
-        if precision == "int8" and device == "auto":
-            device = "cpu"  # which alone multiplies such integers here
+        if precision in ("int8", "mixed") and device == "auto":
+            device = "cpu"  # which alone computes so
         settings = replace(read_settings({}, folder), device=device)
         if precision != "auto":
             settings = replace(settings, precision=precision)
         self._reranker = Reranker.load(folder, settings)
-        if precision == "int8" and self._reranker.precision != "int8":
+        if precision not in ("auto", self._reranker.precision):
             raise ScorerError(
-                f"{path} would run in {self._reranker.precision}, not in int8: this machine multiplies no 8-bit "
-                "integers.",
-                tip="Choose fp32 or bf16, or a CPU of another kind.",
+                f"{path} would run in {self._reranker.precision}, not in {precision}: this machine cannot compute so.",
+                tip="Choose fp32, or a CPU of another kind.",
             )
         self.name = path.name.removesuffix(".tar.gz") if path.is_file() else path.resolve().name
         self.details: dict[str, object] = {
