@@ -1,5 +1,6 @@
 """Loading, failing and ending."""
 
+import gc
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 
 from rerank_engine.errors import CheckpointError, NotReady
 from rerank_engine.hosting import Hosting
-from rerank_engine.server.life import Life
+from rerank_engine.server.life import Life, loader
 from rerank_engine.server.run import listen, main
 from rerank_engine.settings import Settings
 
@@ -32,6 +33,19 @@ def test_ready_after_the_canary(engine: Any) -> None:
     assert [1] == engine.passes
     assert not told.is_set()
     assert life.end()
+
+
+def test_what_is_loaded_is_not_looked_through_for_garbage(tiny_checkpoint: Path) -> None:
+    """PyTorch and the model stay: collecting garbage need not stop requests for as long as they take to visit."""
+    before = gc.get_freeze_count()
+    settings = Settings(model_dir=str(tiny_checkpoint), device="cpu", precision="fp32")
+
+    try:
+        loader(Hosting(), settings)()
+
+        assert gc.get_freeze_count() > before
+    finally:
+        gc.unfreeze()
 
 
 def test_ending_refuses_what_comes_after(engine: Any) -> None:
