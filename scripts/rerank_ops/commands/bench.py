@@ -162,10 +162,13 @@ def _race(args: argparse.Namespace, folder: Path, workload: "Workload", report: 
     family = recognise(config).family
     names = [name for name in args.peer or peers.PEERS if peers.works_with(name, family)]
     limits = {"max_length": args.max_length, "threads": args.threads}
-    lanes, missing = race(names, folder, workload, rounds=args.rounds, report=report, **limits)
-    report(None, "measuring the machine's matrix products")
     jina = family == "jina_bert"
     precisions = [name.removeprefix("ours-") for name in names if name in peers.ON_CPU] if jina else []
+    report(None, "measuring the machine's matrix products")
+    roofs = [{name: roof.measure(name, config, threads=args.threads) for name in precisions}]
+    lanes, missing = race(names, folder, workload, rounds=args.rounds, report=report, **limits)
+    report(None, "measuring the machine's matrix products again")  # the better counts: one moment may be a busy one
+    roofs += [{name: roof.measure(name, config, threads=args.threads) for name in precisions}]
     lengths = _lengths(folder, workload, args.max_length)
     return Raced(
         workload=workload.name,
@@ -174,7 +177,7 @@ def _race(args: argparse.Namespace, folder: Path, workload: "Workload", report: 
         padded_tokens=args.rounds * sum(_padded(request) for request in lengths),
         lanes=tuple(lanes),
         missing=missing,
-        roofs={name: roof.measure(name, config, threads=args.threads) for name in precisions},
+        roofs={name: max(measured[name] for measured in roofs) for name in precisions},
         flops_per_token=roof.matrix_flops_per_token(config) if jina else 0.0,
     )
 
