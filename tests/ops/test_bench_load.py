@@ -1,10 +1,12 @@
 """The load test's own arithmetic, and a short run of it."""
 
+import asyncio
 import json
 
 import pytest
 
 from rerank_ops.bench import load
+from rerank_ops.bench.http_client import Client
 
 
 def test_growth_leaves_out_the_warm_up() -> None:
@@ -41,6 +43,31 @@ def test_requests_are_the_same_every_time() -> None:
     """Runs can be compared: equal bodies, 24 of them, all different."""
     assert load.requests() == load.requests()
     assert 24 == len(set(load.requests()))
+
+
+def test_a_connection_that_the_server_closed_is_not_used_again() -> None:
+    """Servers close what idles: the next request opens another one."""
+
+    async def served() -> tuple[int, int]:
+        connections = 0
+
+        async def one_answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            nonlocal connections
+            connections += 1
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+            writer.close()
+
+        server = await asyncio.start_server(one_answer, "127.0.0.1", 0)
+        async with server:
+            client = Client(*server.sockets[0].getsockname())
+            first = await client.status("/ping")
+            kept = client._idle[0][0]
+            await asyncio.wait_for(kept.read(), 30)  # until the end arrives
+            second = await client.status("/ping")
+        return first + second, connections
+
+    assert (400, 2) == asyncio.run(served())
 
 
 @pytest.mark.e2e

@@ -94,10 +94,13 @@ def in_steps(function: Callable[..., Tensor], *tensors: Tensor) -> Tensor:
     count = tensors[0].shape[0]
     if count <= MOST_ROWS:
         return function(*(padded(tensor) for tensor in tensors))[:count]
-    starts = range(0, count, MOST_ROWS)
-    parts = [function(*(padded(tensor[start : start + MOST_ROWS]) for tensor in tensors)) for start in starts]
-    parts[-1] = parts[-1][: count - starts[-1]]
-    return torch.cat(parts)
+    first = function(*(tensor[:MOST_ROWS].contiguous() for tensor in tensors))
+    result = first.new_empty((count, *first.shape[1:]))  # filled as it comes: all pieces beside it would be twice that
+    result[:MOST_ROWS] = first
+    for start in range(MOST_ROWS, count, MOST_ROWS):
+        stop = min(start + MOST_ROWS, count)
+        result[start:stop] = function(*(padded(tensor[start:stop]) for tensor in tensors))[: stop - start]
+    return result
 
 
 def padded(rows: Tensor) -> Tensor:

@@ -174,6 +174,8 @@ async def _outcome(job: Job, call: Call) -> Outcome:
     finally:
         gone.cancel()
         job.future.cancel()
+        if not scored.cancel() and not scored.cancelled():
+            scored.exception()  # looked at: asyncio would log one that came in the moment when time was up
 
 
 def _late(call: Call, deadline_s: float) -> RequestTimeout | DeadlineExceeded:

@@ -36,7 +36,7 @@ class Client:
         return await self._ask(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
 
     async def _ask(self, request: bytes) -> Answer:
-        reader, writer = self._idle.pop() if self._idle else await asyncio.open_connection(self._host, self._port)
+        reader, writer = self._kept() or await asyncio.open_connection(self._host, self._port)
         keep = False
         try:
             writer.write(request)
@@ -53,3 +53,12 @@ class Client:
             else:
                 writer.close()
         return status, headers, body
+
+    def _kept(self) -> Connection | None:
+        """A connection that is still open: servers close those that were idle for long."""
+        while self._idle:
+            reader, writer = self._idle.pop()
+            if not reader.at_eof():
+                return reader, writer
+            writer.close()
+        return None

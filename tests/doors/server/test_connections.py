@@ -1,13 +1,18 @@
 """Connections in all their moods: bodies in pieces, callers who leave, callers who wait."""
 
 import asyncio
+import contextlib
+import gc
 import json
 from collections.abc import Callable
 from typing import Any
 
 import httpx
+import pytest
 
-from rerank_engine.server.app import App
+from rerank_engine.errors import DeadlineExceeded
+from rerank_engine.scheduler import Job
+from rerank_engine.server.app import App, _outcome
 
 Ask = Callable[..., httpx.Response]
 Connect = Callable[..., Any]
@@ -125,3 +130,34 @@ def test_a_body_that_does_not_arrive_is_the_callers_fault(make_app: Callable[...
 
     assert (408, "request_timeout") == (connection.status, json.loads(connection.sent[1]["body"])["detail"]["code"])
     assert (b"connection", b"close") in connection.sent[0]["headers"]
+
+
+@pytest.mark.parametrize("turns", range(4))
+def test_an_outcome_that_comes_when_time_is_up_is_not_reported_as_lost(turns: int) -> None:
+    """The caller got its 504; a failure that arrives in that moment is no news, and asyncio does not log it."""
+    complaints: list[dict[str, Any]] = []
+
+    class Waiting:
+        async def disconnected(self) -> None:
+            await asyncio.Event().wait()
+
+    async def both_at_once() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _, complaint: complaints.append(complaint))
+        job = Job([[1, 2]], submitted=0.0, deadline_s=1.0)
+        waiting = asyncio.ensure_future(_outcome(job, Waiting()))  # type: ignore[arg-type]
+        for _ in range(3):
+            await asyncio.sleep(0)
+        job.fail(job.late())
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        waiting.cancel()
+        with contextlib.suppress(asyncio.CancelledError, DeadlineExceeded):
+            await waiting
+        for _ in range(3):
+            await asyncio.sleep(0)
+        del job, waiting  # what nobody holds any more says what it was not asked
+        gc.collect()
+
+    asyncio.run(both_at_once())
+
+    assert [] == complaints
