@@ -73,6 +73,13 @@ def loop_flags(parser: argparse.ArgumentParser, *, steps: int, learning_rate: fl
         metavar="N",
         help="stop after N evaluations without a better nDCG (default: never)",
     )
+    loop.add_argument(
+        "--keep",
+        default="best",
+        choices=("best", "last"),
+        help="weights to export: of the best watched nDCG, or the last, where few watched queries tell little "
+        "(default: best)",
+    )
     loop.add_argument("--seed", type=int, default=0)
     loop.add_argument("--stop-after", type=int, metavar="STEPS", help="end this sitting then; the same command goes on")
     machine = parser.add_argument_group("machine")

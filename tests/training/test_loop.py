@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from rerank_ops.cli import main
 from rerank_training.distill import RunOptions, run
@@ -37,6 +38,20 @@ def test_a_run_without_progress_stops_early(pairs_file: Path, tmp_path: Path, ca
     report = json.loads(capsys.readouterr().out)
     assert (6, 50, 0) == (report["steps"], report["of_steps"], report["best_step"])
     assert [0, 2, 4, 6] == [record["step"] for record in report["history"]]
+
+
+def test_the_last_weights_may_be_kept_instead_of_the_best(pairs_file: Path, tmp_path: Path, capsys: Any) -> None:
+    """Where training makes it worse, the best is the start; --keep last exports what the run ended with."""
+    spoilt = ["--steps", "4", "--evaluate-every", "2", "--learning-rate", "3.0", "--seed", "1", "--json"]
+    same = {}
+    for keep in ("best", "last"):
+        output = tmp_path / keep
+        assert main(arguments(pairs_file, output, *spoilt, "--keep", keep)) == 0
+        assert 4 > json.loads(capsys.readouterr().out)["best_step"]
+        exported, ended = load_file(output / "model.safetensors"), state(output)["model"]
+        same[keep] = all(torch.equal(tensor, ended[name]) for name, tensor in exported.items())
+
+    assert {"best": False, "last": True} == same
 
 
 def test_gradients_add_up_over_passes(pairs_file: Path, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import socket
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
@@ -61,6 +61,7 @@ class RunOptions:
         device: auto, cpu or cuda.
         threads: CPU threads of each worker; 0 leaves it to PyTorch.
         stop_after: end this sitting after that many steps; None goes to the end.
+        keep: weights to export: "best" by the watched nDCG, or "last".
         save_scores: where to write what the teacher says of the candidates; None writes nothing.
     """
 
@@ -72,6 +73,7 @@ class RunOptions:
     device: str = "auto"
     threads: int = 0
     stop_after: int | None = None
+    keep: Literal["best", "last"] = "best"
     save_scores: Path | None = None
 
 
@@ -80,7 +82,7 @@ Watch = Callable[[Progress, Mapping[str, float]], None]
 
 
 def run(options: RunOptions, *, stage: Stage, watch: Watch) -> Progress:
-    """Prepare, train (or go on training), export the best weights to `output`; returns where the run ended.
+    """Prepare, train (or go on training), export the best or the last weights to `output`; returns where the run ended.
 
     `stage` is told of preparations, `watch` of steps and evaluations.
 
@@ -118,9 +120,11 @@ def run(options: RunOptions, *, stage: Stage, watch: Watch) -> Progress:
             folder=options.work,
             fingerprint=fingerprint,
             report=watch,
-            best=export,
+            best=export if options.keep == "best" else None,
             stop_after=options.stop_after,
         )
+        if options.keep == "last" and rank() == 0:
+            export(model, progress)
     finally:
         leave_workers()
     if rank() == 0:

@@ -119,5 +119,6 @@ def options(args: argparse.Namespace) -> "RunOptions":
         device=args.device,
         threads=args.threads,
         stop_after=args.stop_after,
+        keep=args.keep,
         save_scores=args.save_teacher_scores,
     )

@@ -61,4 +61,5 @@ def options(args: argparse.Namespace) -> "RunOptions":
         device=args.device,
         threads=args.threads,
         stop_after=args.stop_after,
+        keep=args.keep,
     )
