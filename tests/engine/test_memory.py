@@ -4,14 +4,19 @@ oneDNN compiles a kernel for each and keeps it: here they are counted, by what i
 """
 
 import ctypes
+import json
 import os
 import subprocess
 import sys
+from itertools import accumulate
 from pathlib import Path
 
 import pytest
+import torch
 
 import rerank_engine
+from rerank_engine.engine import Reranker
+from rerank_engine.settings import Settings
 
 FOLDER = str(Path(str(rerank_engine.__file__)).parents[1])
 PASSES = """
@@ -80,3 +85,21 @@ def test_kernels_of_old_shapes_are_given_up() -> None:
     grown_mb = float(said(PRODUCTS))
 
     assert grown_mb < 30
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_a_pass_holds_little_more_than_its_states(tiny_checkpoint: Path, precision: str) -> None:
+    """States, queries, keys, values and what was attended to stand at once: five times the width for each token."""
+    reranker = Reranker.load(tiny_checkpoint, Settings(precision=precision, device="cpu"))
+    width = json.loads((tiny_checkpoint / "config.json").read_text())["hidden_size"]
+    tokens = reranker.settings.token_budget
+    pairs = [[5] * 128 for _ in range(tokens // 128)]
+
+    reranker.forward(pairs)  # what a first pass makes for later ones is not counted
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True) as profile:
+        reranker.forward(pairs)
+
+    events = [event for event in profile.profiler.kineto_results.events() if event.name() == "[memory]"]
+    peak = max(accumulate(event.nbytes() for event in sorted(events, key=lambda event: event.start_ns())))
+    states = 5 * tokens * width * reranker.dtype.itemsize
+    assert states < peak < 1.3 * states

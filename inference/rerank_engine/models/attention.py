@@ -10,7 +10,6 @@ Built once per forward pass from the batch's lengths, then called by every layer
 """
 
 from collections.abc import Iterator
-from itertools import groupby
 
 import torch
 from torch import Tensor
@@ -21,7 +20,8 @@ from rerank_engine.models.attending import Attention
 from rerank_engine.models.base import PackedBatch
 from rerank_engine.models.block_attention import BlockAttention
 from rerank_engine.models.cuda_attention import CudaAttention
-from rerank_engine.models.grouping import PaddedGroups, near_equal
+from rerank_engine.models.grouping import PaddedGroups, equal_runs, near_equal
+from rerank_engine.models.pieces import joined
 
 BIAS_BYTES = 64 * 2**20
 
@@ -43,14 +43,18 @@ class SegmentAttention:
     """Per run of equal lengths, straight on the packed tensors."""
 
     def __init__(self, batch: PackedBatch, slopes: Tensor | None, dtype: torch.dtype) -> None:
-        self.runs = [(length, len(list(same))) for length, same in groupby(batch.lengths)]
+        self.runs = list(equal_runs(batch.lengths))
         rows = None if slopes is None else distance_rows(slopes, batch.max_length)
         # The fused CPU kernel takes a float32 bias beside bf16 queries, but wants float64 beside float64.
         self.rows = rows.double() if rows is not None and dtype == torch.float64 else rows
 
     def __call__(self, q: Tensor, k: Tensor, v: Tensor, *, first: bool = False) -> Tensor:
         """See `Attention`."""
-        shape, outputs, key_start, query_start = q.shape[1:], [], 0, 0
+        return joined(self._pieces(q, k, v, first), len(q))
+
+    def _pieces(self, q: Tensor, k: Tensor, v: Tensor, first: bool) -> Iterator[Tensor]:
+        """The result, run by run."""
+        shape, key_start, query_start = q.shape[1:], 0, 0
         for length, count in self.runs:
             rows = 1 if first else length
             key_end, query_end = key_start + count * length, query_start + count * rows
@@ -60,9 +64,8 @@ class SegmentAttention:
             value = v[key_start:key_end].view(count, length, *shape).flip(1).transpose(1, 2)  # (G, H, L, d)
             bias = None if self.rows is None else query_bias(self.rows, length, rows)[None]  # (1, H, rows, L)
             context = scaled_dot_product_attention(query, key, value, attn_mask=bias)  # (G, H, rows, d)
-            outputs.append(context.transpose(1, 2).flatten(0, 1))  # (G·rows, H, d)
+            yield context.transpose(1, 2).flatten(0, 1)  # (G·rows, H, d)
             key_start, query_start = key_end, query_end
-        return torch.cat(outputs)
 
 
 class PaddedAttention:

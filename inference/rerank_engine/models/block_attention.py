@@ -15,7 +15,6 @@ bound. Long pairs leave those blocks out, head by head.
 
 import math
 from collections.abc import Iterator
-from itertools import groupby
 
 import torch
 from torch import Tensor
@@ -23,6 +22,7 @@ from torch import Tensor
 from rerank_engine.models.alibi import distance_rows, query_bias
 from rerank_engine.models.attending import Attention
 from rerank_engine.models.base import PackedBatch
+from rerank_engine.models.grouping import equal_runs
 
 SCORES = 2**20  # scores computed at once: 2 MB, read again right after
 STEP = 32  # lengths are rounded up to it: oneDNN compiles a kernel for every shape
@@ -36,7 +36,7 @@ class BlockAttention:
 
     def __init__(self, batch: PackedBatch, slopes: Tensor | None, otherwise: Attention) -> None:
         self.otherwise = otherwise
-        self.runs = [(length, len(list(same))) for length, same in groupby(batch.lengths)]
+        self.runs = list(equal_runs(batch.lengths))
         self.slopes = None if slopes is None else slopes.tolist()
         self.rows = None  # (H, 2L - 1)
         if slopes is not None:

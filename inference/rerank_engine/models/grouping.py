@@ -1,6 +1,7 @@
-"""Packed pairs in padded groups, for attention that wants few large calls on accelerators."""
+"""Packed pairs in groups: padded ones for accelerators, which want few large calls, and equal ones for CPUs."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import groupby
 
 import numpy as np
 import torch
@@ -8,6 +9,7 @@ from torch import Tensor
 
 from rerank_engine.models.base import PackedBatch
 
+RUN_TOKENS = 1024  # of one run of equal lengths: what attention copies of it stays in the cache
 PADDING_SLACK = 1.25, 8  # neighbours share a group up to this factor of the shortest, plus this many tokens
 
 
@@ -54,3 +56,12 @@ def near_equal(lengths: tuple[int, ...]) -> list[list[int]]:
         else:
             groups.append([index])
     return groups
+
+
+def equal_runs(lengths: tuple[int, ...]) -> Iterator[tuple[int, int]]:
+    """Neighbours of one length, as (length, how many): RUN_TOKENS tokens or one pair at most."""
+    for length, same in groupby(lengths):
+        left, most = len(list(same)), max(1, RUN_TOKENS // length)
+        while left:
+            yield length, min(left, most)
+            left -= min(left, most)

@@ -125,7 +125,11 @@ class Embeddings(nn.Module):
 
     def forward(self, token_ids: Tensor) -> Tensor:
         """(T,) -> (T, W)."""
-        words = self.word_embeddings(token_ids)  # (T, W)
+        return by_rows(self._embedded, token_ids[:, None])
+
+    def _embedded(self, tokens: Tensor) -> Tensor:
+        """(N, 1) -> (N, W)."""
+        words = self.word_embeddings(tokens[:, 0])  # (N, W)
         normalised: Tensor = self.LayerNorm(words, self.token_type_embeddings.weight[0])
         return normalised
 

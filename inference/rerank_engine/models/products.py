@@ -13,6 +13,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import linear, pad
 
+from rerank_engine.models.pieces import joined
+
 Product = Callable[[Tensor], Tensor]
 MakeProduct = Callable[[Tensor, Tensor | None], Product]
 
@@ -92,15 +94,13 @@ def in_steps(function: Callable[..., Tensor], *tensors: Tensor) -> Tensor:
     Those are 1 … 16 and the multiples of ROW_STEP up to MOST_ROWS; zero rows fill up, and are cut off again.
     """
     count = tensors[0].shape[0]
-    if count <= MOST_ROWS:
-        return function(*(padded(tensor) for tensor in tensors))[:count]
-    first = function(*(tensor[:MOST_ROWS].contiguous() for tensor in tensors))
-    result = first.new_empty((count, *first.shape[1:]))  # filled as it comes: all pieces beside it would be twice that
-    result[:MOST_ROWS] = first
-    for start in range(MOST_ROWS, count, MOST_ROWS):
-        stop = min(start + MOST_ROWS, count)
-        result[start:stop] = function(*(padded(tensor[start:stop]) for tensor in tensors))[: stop - start]
-    return result
+    return joined(
+        (
+            function(*(padded(tensor[start : start + MOST_ROWS]) for tensor in tensors))[: count - start]
+            for start in range(0, count, MOST_ROWS)
+        ),
+        count,
+    )
 
 
 def padded(rows: Tensor) -> Tensor:
