@@ -1,6 +1,7 @@
 """rerank bench: what it times, how it reckons, what it writes."""
 
 import json
+import sys
 from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
@@ -10,7 +11,7 @@ import torch
 
 from rerank_engine.engine import Reranker
 from rerank_engine.settings import Settings
-from rerank_ops.bench import agreement, family, latency, overhead, peers, results, roof, workload
+from rerank_ops.bench import agreement, family, latency, memory, overhead, peers, results, roof, workload
 from rerank_ops.bench.latency import Level, Served
 from rerank_ops.bench.padded_jina import PaddedJina
 from rerank_ops.bench.race import Lane
@@ -213,3 +214,19 @@ def test_the_server_is_timed_beside_a_direct_call(tiny_checkpoint: Path, capsys:
     assert code == 0
     assert ["Reranker.rerank", "serve.py over HTTP"] == list(found["ways"])
     assert all(way["p50_ms"] <= way["p99_ms"] for way in found["ways"].values())
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_memory_of_a_pass(tiny_checkpoint: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Weights and states by the numbers of config.json; a pass cannot do with less."""
+    config = json.loads((tiny_checkpoint / "config.json").read_text())
+
+    memory.main(["--model", str(tiny_checkpoint), "--precision", "fp32", "--length", "100", "--json"])
+
+    (row,) = json.loads(capsys.readouterr().out)
+    tokens = Settings().token_budget // 100 * 100
+    assert (row["precision"], row["length"]) == ("fp32", 100)
+    assert row["states"] == pytest.approx(5 * tokens * config["hidden_size"] * 4 / 2**20)
+    assert row["weights"] > config["vocab_size"] * config["hidden_size"] * 4 / 2**20
+    assert row["peak"] > row["states"] + row["weights"]
+    assert row["ratio"] == pytest.approx(row["peak"] / (row["states"] + row["weights"]))
