@@ -134,6 +134,7 @@ def test_the_command_writes_json_with_every_query(
     assert found["details"]["family"] == "jina_bert"
     assert found["measures"]["nDCG@10"]["low"] <= found["measures"]["nDCG@10"]["mean"]
     assert main(["evaluate", str(folder), "--run", str(tmp_path / "runs/toy.demo.trec"), "--json"]) == 0
+    assert main(["evaluate", str(folder), "--model", "bm25", "--chunk-words", "0", "--json"]) == 0  # whole documents
 
 
 def test_precisions_are_rows_of_their_own(

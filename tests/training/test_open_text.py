@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from rerank_training import open_text
+from rerank_training.beir import read_collection
 
 NOUNS = """\
   1 This software and database is being provided to you
@@ -59,6 +60,9 @@ def downloads(tmp_path: Path) -> Path:
     with zipfile.ZipFile(folder / "bioregistry-0.15.6-py3-none-any.whl", "w") as wheel:
         for name in ("re3data", "bartoc", "fairsharing"):
             wheel.writestr(f"bioregistry/external/{name}/processed.json", json.dumps(records))
+        named = {"name": "Tables of the moon", "description": f"Tables of the moon {long}"}
+        left = {"known": records["a"], "new": named, "short": {"name": "Moon", "description": long}}
+        wheel.writestr("bioregistry/external/integbio/processed.json", json.dumps(left))
     return folder
 
 
@@ -111,3 +115,17 @@ def test_a_missing_download_is_named(downloads: Path, tmp_path: Path) -> None:
     next(downloads.glob("gensim-*")).unlink()
     with pytest.raises(SystemExit, match=r"has no gensim-\*\.whl"):
         open_text.main([str(downloads), str(tmp_path / "out")])
+
+
+def test_what_is_left_out_can_be_measured_on(downloads: Path, tmp_path: Path) -> None:
+    """Collections that `rerank evaluate` reads, whose queries and answers are in no file to train on."""
+    open_text.main([str(downloads), str(tmp_path)])
+
+    articles, names = (read_collection(tmp_path / name) for name in ("wikipedia-left-out", "integbio"))
+    trained_on = pairs(tmp_path / "wikipedia.jsonl") + pairs(tmp_path / "repositories.jsonl")
+    assert set(articles.queries.values()) == {"History Zero", "History Four"}
+    assert set(names.queries.values()) == {"Tables of the moon"}
+    for collection in (articles, names):
+        assert not set(collection.queries.values()) & {pair["query"] for pair in trained_on}
+        assert all(list(judged.values()) == [1] for judged in collection.qrels.values())
+    assert all("Tables of the moon" not in document.text for document in names.documents.values())

