@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+from pathlib import Path
 
 
 def is_running(pid: int) -> bool:
@@ -17,7 +18,16 @@ def is_running(pid: int) -> bool:
         return False
     except PermissionError:
         return True
-    return True
+    return not _awaits_its_parent(pid)
+
+
+def _awaits_its_parent(pid: int) -> bool:
+    """Whether a process has ended and its parent, init for orphans, has not yet asked how (Linux)."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[0]
+    except (OSError, IndexError):
+        return False
+    return state == "Z"
 
 
 def command_of(pid: int) -> str:
