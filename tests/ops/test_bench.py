@@ -11,7 +11,7 @@ import torch
 
 from rerank_engine.engine import Reranker
 from rerank_engine.settings import Settings
-from rerank_ops.bench import agreement, family, latency, memory, overhead, peers, results, roof, workload
+from rerank_ops.bench import agreement, family, latency, memory, overhead, peers, race, results, roof, workload
 from rerank_ops.bench.latency import Level, Served
 from rerank_ops.bench.padded_jina import PaddedJina
 from rerank_ops.bench.race import Lane
@@ -230,3 +230,20 @@ def test_memory_of_a_pass(tiny_checkpoint: Path, capsys: pytest.CaptureFixture[s
     assert row["weights"] > config["vocab_size"] * config["hidden_size"] * 4 / 2**20
     assert row["peak"] > row["states"] + row["weights"]
     assert row["ratio"] == pytest.approx(row["peak"] / (row["states"] + row["weights"]))
+
+
+def test_others_run_without_this_engines_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The parent has them, since it imports the engine; a peer's process must not inherit them."""
+    given: dict[str, dict[str, str]] = {}
+
+    def note(command: list[str], *, env: dict[str, str], **_: object) -> None:
+        given[command[3]] = env
+
+    monkeypatch.setenv("GOMP_SPINCOUNT", "1000")
+    monkeypatch.setattr(race.subprocess, "Popen", note)
+    for name in ("official-server", "ours-fp32"):
+        race.Contestant(name, tmp_path, max_length=8, threads=0)
+
+    assert "GOMP_SPINCOUNT" not in given["official-server"]
+    assert given["ours-fp32"]["GOMP_SPINCOUNT"] == "1000"
+    assert given["official-server"]["PATH"] == given["ours-fp32"]["PATH"]

@@ -6,8 +6,8 @@
 writes three files for `rerank distill`, and two collections for `rerank evaluate` of what they leave out:
 
 * wordnet.jsonl: WordNet 3.0, https://wordnet.princeton.edu (its own permissive licence), from `wn`. A word, or what it
-  means → a dictionary's entry without it: synonyms, examples, kinds.
-* wikipedia.jsonl: 106 articles of the English Wikipedia (CC BY-SA), which `gensim` tests with. A heading, or a
+  means → the rest of its dictionary entry: synonyms, examples (which may use the word), kinds.
+* wikipedia.jsonl: some hundred articles of the English Wikipedia (CC BY-SA), which `gensim` tests with. A heading, or a
   sentence → a part of that section. Every third article is left out: wikipedia-left-out has headings to be found.
 * repositories.jsonl: names of repositories of scientific data → their descriptions, from `bioregistry`: re3data (CC0),
   BARTOC (PDDL) and FAIRsharing (CC BY-SA 4.0). A fourth registry, Integbio, is left out: integbio.

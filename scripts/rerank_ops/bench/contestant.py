@@ -13,7 +13,6 @@ import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
-from rerank_engine.heap import steady_heap
 from rerank_ops.bench import peers
 
 _KIB = 1024  # Linux counts the peak in KiB, macOS in bytes
@@ -25,7 +24,10 @@ def main(argv: Sequence[str]) -> int:
     name, folder, max_length, threads = argv
     out = os.fdopen(os.dup(1), "w", encoding="utf-8", buffering=1)
     os.dup2(2, 1)  # what libraries print goes to stderr
-    steady_heap()  # as our servers have it, for all
+    if name in peers.OURS:
+        from rerank_engine.heap import steady_heap  # its package sets up PyTorch's threads, too: not for others
+
+        steady_heap()
     started = time.perf_counter()
     try:
         peer = peers.load(name, Path(folder), max_length=int(max_length), threads=int(threads))

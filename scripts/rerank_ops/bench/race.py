@@ -11,11 +11,12 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any
 
+from rerank_ops.bench.peers import OURS
 from rerank_ops.bench.workload import Request, Workload
 from rerank_ops.errors import Unfinished
 
-# What this engine sets for itself, for all: on a busy machine, PyTorch's threads would slow one another by spinning.
-PATIENT = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "1000"}
+# What rerank_engine sets in its own process, the parent's included. Others run as their users run them: without it.
+_OUR_SETTINGS = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY")
 Report = Callable[[float | None, str], None]
 
 
@@ -52,7 +53,7 @@ class Contestant:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._said,
-            env=os.environ | PATIENT,
+            env={key: value for key, value in os.environ.items() if name in OURS or key not in _OUR_SETTINGS},
             text=True,
         )
 
