@@ -20,6 +20,7 @@ from rerank_engine.checkpoint import Checkpoint, read_checkpoint
 from rerank_engine.devices import choose_device, choose_dtype, precision_name
 from rerank_engine.errors import CheckpointError, SettingsError
 from rerank_engine.forward import run_passes
+from rerank_engine.heap import give_back
 from rerank_engine.hosting import read_settings
 from rerank_engine.limits import check_request
 from rerank_engine.models import CrossEncoder, load_model
@@ -151,13 +152,15 @@ class Reranker:
         Raises:
             OutOfMemory, NotFinite: as `rerank`.
         """
-        return run_passes(
+        logits = run_passes(
             self.model,
             token_id_lists,
             device=self.device,
             token_budget=self.settings.token_budget,
             max_sequences=self.settings.max_batch_pairs,
         )
+        give_back()
+        return logits
 
     def finish(self, prepared: Prepared, logits: Sequence[float], timings: Timings) -> RerankResult:
         """Rank a prepared request by its logits, one per pair."""

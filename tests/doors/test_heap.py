@@ -56,3 +56,33 @@ def test_threads_spin_a_moment_unless_told_otherwise() -> None:
     """Both are read when PyTorch is imported, so importing the engine first must set them."""
     assert told(SPINS) == "PASSIVE 1000"
     assert told(SPINS, OMP_WAIT_POLICY="ACTIVE", GOMP_SPINCOUNT="5") == "ACTIVE 5"
+
+
+GAPS = """
+import sys
+from rerank_engine.heap import give_back, steady_heap
+now, mb = 1e9, 2**20
+clock = lambda: now
+resident = lambda: int(open('/proc/self/statm').read().split()[1]) * 4096 / mb
+steady = sys.argv[1] == 'steady' and steady_heap()
+kept = [bytearray(mb) for _ in range(100)]
+del kept[:99]  # 99 MB below what lives on
+full = resident()
+said = [give_back(clock)]
+now += 29
+said.append(give_back(clock))
+now += 1
+said.append(give_back(clock))
+print(said, full - resident() > 80)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs glibc")
+@pytest.mark.parametrize(
+    ("how", "expected"), [("steady", "[True, False, True] True"), ("", "[False, False, False] False")]
+)
+def test_gaps_go_back_every_half_minute(how: str, expected: str) -> None:
+    """Only where the allocator was set: a program that uses the engine as a library keeps its own ways."""
+    script = f"import sys; sys.argv[1:] = [{how!r}]\n{GAPS}"
+
+    assert told(script) == expected

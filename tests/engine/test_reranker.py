@@ -277,3 +277,12 @@ def test_a_tokenizer_of_another_checkpoint_is_refused(reranker: Reranker) -> Non
 
     with pytest.raises(CheckpointError, match="10 rows: they are not of the same checkpoint"):
         Reranker(model, reranker.tokenizer, Checkpoint(config={}, name="other"), Settings())
+
+
+def test_gaps_of_the_heap_are_offered_back_after_each_call(monkeypatch: pytest.MonkeyPatch, reranker: Reranker) -> None:
+    calls = []
+    monkeypatch.setattr("rerank_engine.engine.give_back", lambda: calls.append("back"))
+
+    reranker.forward([[0, 5, 2]])
+
+    assert calls == ["back"]

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from rerank_training import open_text
+from rerank_training import open_guides, open_text
 from rerank_training.beir import read_collection
 
 NOUNS = """\
@@ -22,6 +22,57 @@ NOUNS = """\
 VERBS = "00000009 03 v 01 ripen 0 000 01 + 02 00 | grow ripe\n"
 SECTION = " ".join(f"Fact{n} of it." for n in range(30))  # 90 words
 ARTICLE = "<page><title>{title}</title><revision><text xml:space='preserve'>{text}</text></revision></page>"
+SENTENCE = "Each **site** has a :class:`name <Site.name>` that ``templates`` show. "
+GUIDE = f"""\
+===========
+Using sites
+===========
+
+.. index:: sites
+   not to be read
+
+{SENTENCE * 4}
+
+How sites are found
+-------------------
+
+{SENTENCE * 30}
+An example::
+
+    print("code, not to be read")
+
+:option: not to be read
+
+Short
+~~~~~
+
+Nothing much.
+"""
+MODULE = f'''
+class Graph:
+    """A collection of nodes and edges between them.
+
+    A Graph holds {"some data " * 20}
+    """
+
+    def _hidden(self):
+        """A collection of things that nobody calls.
+
+        {"some data " * 20}
+        """
+
+def spread(values):
+    r"""Spread values evenly over the nodes.
+
+    Parameters
+    ----------
+    values : list
+        What :func:`spread` hands out {"to nodes " * 20}
+    """
+
+def short():
+    """Do what the name of this says."""
+'''
 
 
 def words(text: str) -> set[str]:
@@ -50,6 +101,20 @@ def downloads(tmp_path: Path) -> Path:
             archive.addfile(member, io.BytesIO(text.encode()))
     with zipfile.ZipFile(folder / "gensim-4.4.0-py3-none-any.whl", "w") as wheel:
         wheel.writestr(open_text._DUMP, bz2.compress(dump().encode()))
+    for archive_name, member_name in (
+        ("Django-5.2.tar.gz", "Django-5.2/docs/topics/sites.txt"),
+        ("sqlalchemy-2.0.40.tar.gz", "sqlalchemy-2.0.40/doc/build/faq.rst"),
+        ("celery-5.5.0.tar.gz", "celery-5.5.0/docs/guide.rst"),
+    ):
+        with tarfile.open(folder / archive_name, "w:gz") as archive:
+            for name in (member_name, "Django-5.2/README.rst"):
+                member = tarfile.TarInfo(name)
+                member.size = len(GUIDE.encode())
+                archive.addfile(member, io.BytesIO(GUIDE.encode()))
+    for wheel_name in ("sympy-1", "networkx-3", "scikit_learn-1", "pandas-3"):
+        with zipfile.ZipFile(folder / f"{wheel_name}-py3-none-any.whl", "w") as wheel:
+            wheel.writestr(f"{wheel_name}/core.py", MODULE)
+            wheel.writestr(f"{wheel_name}/tests/test_core.py", MODULE.replace("Spread", "Test"))
     long, short = " ".join(["data"] * 30), "too short"
     records: dict[str, Any] = {
         "a": {"name": "Archive of tides", "description": long},
@@ -95,16 +160,47 @@ def test_articles_lose_their_markup_and_every_third_is_left_out() -> None:
     assert max(len(pair["passage"].split()) for pair in kept) == open_text.LONGEST
 
 
-def test_three_files_the_same_each_time(downloads: Path, tmp_path: Path) -> None:
+def test_guides_lose_markup_and_code() -> None:
+    found = list(open_guides.guide(GUIDE))
+
+    assert [(pair["query"], pair["page"]) for pair in found] == [
+        ("Using sites", "Using sites"),
+        ("How sites are found", "Using sites"),
+    ]
+    assert found[0]["passage"].startswith("Each site has a name that templates show. Each site")
+    assert len(found[1]["passage"].split()) == open_guides.LONGEST
+    [brief] = open_guides.guide(GUIDE[GUIDE.index("How") :].replace(SENTENCE * 30, SENTENCE * 4))
+    assert words(brief["passage"]) == words("Each site has a name that templates show.")  # no code, no options
+    assert not list(open_guides.guide("No heading at all. " * 30))
+
+
+def test_docstrings_do_not_name_what_they_describe() -> None:
+    found = list(open_guides.docstrings(MODULE))
+
+    assert [pair["query"] for pair in found] == [
+        "A collection of nodes and edges between them",
+        "Spread values evenly over the nodes",
+    ]
+    assert found[0]["passage"].startswith("A it holds some data")
+    assert found[1]["passage"].startswith("Parameters values : list What it hands out to nodes")
+    assert not list(open_guides.docstrings("def broken(:"))
+
+
+def test_the_files_are_the_same_each_time(downloads: Path, tmp_path: Path) -> None:
     for name in ("first", "second"):
         open_text.main([str(downloads), str(tmp_path / name)])
 
-    for file in ("wordnet", "wikipedia", "repositories"):
+    for file in ("wordnet", "wikipedia", "repositories", "guides", "docstrings"):
         first, second = (tmp_path / name / f"{file}.jsonl" for name in ("first", "second"))
         assert first.read_bytes() == second.read_bytes()
         assert pairs(first)
         assert all(pair["query"] and pair["passage"] for pair in pairs(first))
     assert [pair["query"] for pair in pairs(tmp_path / "first" / "repositories.jsonl")] == ["Archive of tides"] * 3
+    assert [pair["query"] for pair in pairs(tmp_path / "first" / "guides.jsonl")] == [
+        "Using sites",
+        "How sites are found",
+    ] * 3
+    assert len(pairs(tmp_path / "first" / "docstrings.jsonl")) == 2  # each passage once
     assert {"query": "ripen", "passage": "grow ripe"} in pairs(tmp_path / "first" / "wordnet.jsonl") or {
         "query": "grow ripe",
         "passage": "ripen",

