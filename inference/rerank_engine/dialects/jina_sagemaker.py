@@ -92,8 +92,8 @@ def _entry(document: RankedDocument, mark: object, originals: list[object] | Non
     entry: dict[str, object] = {"id": own, "index": document.index}
     if originals is not None:
         original = echo(originals[document.index])
-        shown = dict(original) if isinstance(original, Mapping) else {"text": original}
-        entry["document"] = {"id": f"{own}-document"} | shown
+        shown = original if isinstance(original, dict) else {"text": original}
+        entry["document"] = {"id": f"{own}-document", **shown}
     entry["relevance_score"] = document.score
     entry["usage"] = {"id": f"{own}-usage", "total_tokens": document.tokens}
     return entry
