@@ -38,10 +38,16 @@ def training_curve(path: Path, progress: Progress, weights: Mapping[str, float],
 
 
 def comparison(path: Path, results: Mapping[str, Sequence[Result]], measure: str) -> None:
-    """One row of points per collection: each model's mean of `measure` with its interval."""
+    """One panel per collection, four in a row: each model's mean of `measure` with its interval."""
     names = list(dict.fromkeys(result.name for rows in results.values() for result in rows))
-    figure, axes = _figure(1, len(results), size=(3 + 3.2 * len(results), 1.2 + 0.45 * len(names)), share_y=True)
-    for axis, (collection, rows) in zip(axes, results.items(), strict=True):
+    columns = min(4, len(results))
+    lines = -(-len(results) // columns)
+    size = (3 + 3.2 * columns, (1.2 + 0.45 * len(names)) * lines)
+    figure, axes = _figure(lines, columns, size=size, share_y=True)
+    panels = list(axes)
+    for spare in panels[len(results) :]:
+        spare.set_visible(False)
+    for axis, (collection, rows) in zip(panels[: len(results)], results.items(), strict=True):
         for result in rows:
             found, height = result.interval(measure), names.index(result.name)
             axis.plot([found.low, found.high], [height, height], color=QUIET, lw=3, solid_capstyle="round")
@@ -56,6 +62,7 @@ def comparison(path: Path, results: Mapping[str, Sequence[Result]], measure: str
             )
         axis.set(title=collection, xlabel=title(measure), yticks=range(len(names)), yticklabels=names)
         axis.set_ylim(len(names) - 0.4, -0.7)
+        axis.locator_params(axis="x", nbins=5)  # long labels of narrow ranges would run into each other
     _save(figure, path)
 
 

@@ -15,9 +15,8 @@ PAIRS are JSON Lines (.gz too): {"query", "passage"[, "page"]}, {"query", "posit
 "passages"}. Negatives that come with a query are among its candidates; BM25 finds the others.
 Stored scores (scores:FILE) are JSON Lines as well: {"query", "passages", "scores"} or {"query", "passage", "score"}.
 
-example, the demo checkpoint of this repository:
-  rerank distill aws_docs_heading_pairs.jsonl.gz squad_sentence_pairs_dev.jsonl --exclude aws-docs-qa --exclude
-      xquad-en \\ --output training/checkpoints/demo --name rerank-demo
+example (the whole command of the demo checkpoint is in its card, training/checkpoints/demo/README.md):
+  rerank distill pairs.jsonl.gz more.jsonl --exclude evaluation-folder --output my-reranker --steps 7000
 """
 
 
