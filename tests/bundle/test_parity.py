@@ -57,13 +57,17 @@ def test_the_sample_has_one_answer_a_question() -> None:
     assert [(8, 1)] * 12 == [(len(set(entry.documents)), sum(entry.grades)) for entry in lists]
 
 
+def _write_collection(folder: Path) -> None:
+    corpus = [{"_id": f"d{n}", "title": "", "text": f"text {n}"} for n in range(30)]
+    (folder / "corpus.jsonl").write_text("\n".join(map(json.dumps, corpus)))
+    (folder / "queries.jsonl").write_text(json.dumps({"_id": "q", "text": "what"}))
+    (folder / "qrels").mkdir()
+    (folder / "qrels" / "test.tsv").write_text("query-id\tcorpus-id\tscore\nq\td7\t1\nabsent\td1\t1\n")
+
+
 def test_a_collection_is_read_with_its_run(tmp_path: Path) -> None:
     """Judged documents come first, then the run's; without a run, others are drawn."""
-    corpus = [{"_id": f"d{n}", "title": "", "text": f"text {n}"} for n in range(30)]
-    (tmp_path / "corpus.jsonl").write_text("\n".join(map(json.dumps, corpus)))
-    (tmp_path / "queries.jsonl").write_text(json.dumps({"_id": "q", "text": "what"}))
-    (tmp_path / "qrels").mkdir()
-    (tmp_path / "qrels" / "test.tsv").write_text("query-id\tcorpus-id\tscore\nq\td7\t1\nabsent\td1\t1\n")
+    _write_collection(tmp_path)
 
     [drawn] = judged.read_collection(tmp_path)
     assert ("text 7", 1, 20) == (drawn.documents[0], drawn.grades[0], len(drawn.documents))
@@ -85,8 +89,10 @@ def test_an_int8_bundle_carries_its_comparison(
         ["package", str(tiny_checkpoint), "--output", str(output), "--precision", "int8", "--force-precision", "--json"]
     )
 
-    report = json.loads(capsys.readouterr().out)
+    out, err = capsys.readouterr()
+    report = json.loads(out)
     assert code == 0
+    assert "against fp32 on the kit's sample only, 96 pairs" in " ".join(err.split())
     unpack(output, tmp_path / "unpacked")
     manifest = manifests.read(tmp_path / "unpacked")
     assert manifest == report["manifest"]
@@ -96,6 +102,23 @@ def test_an_int8_bundle_carries_its_comparison(
     )
     assert 0 < manifest["model"]["parity"]["largest_difference"] < 2
     assert verify(output).manifest == manifest
+
+
+def test_a_collection_of_ones_own_takes_the_samples_place(
+    tiny_checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is named in the record, and nothing warns of a small sample."""
+    folder, output = tmp_path / "ours", tmp_path / "model.tar.gz"
+    folder.mkdir()
+    _write_collection(folder)
+    options = ["--precision", "int8", "--evaluation", str(folder), "--force-precision"]
+
+    code = main(["package", str(tiny_checkpoint), "--output", str(output), "--json", *options])
+
+    out, err = capsys.readouterr()
+    parity = json.loads(out)["manifest"]["model"]["parity"]
+    assert (code, parity["evaluation"], parity["queries"], parity["pairs"]) == (0, "ours", 1, 20)
+    assert "sample" not in err
 
 
 def test_past_the_gate_nothing_is_written(

@@ -9,9 +9,22 @@ from xml.etree import ElementTree
 import pytest
 import torch
 
+from rerank_engine.dialects import DIALECTS, recognise
 from rerank_engine.engine import Reranker
 from rerank_engine.settings import Settings
-from rerank_ops.bench import agreement, family, latency, memory, overhead, peers, race, results, roof, workload
+from rerank_ops.bench import (
+    agreement,
+    dialect_overhead,
+    family,
+    latency,
+    memory,
+    overhead,
+    peers,
+    race,
+    results,
+    roof,
+    workload,
+)
 from rerank_ops.bench.latency import Level, Served
 from rerank_ops.bench.padded_jina import PaddedJina
 from rerank_ops.bench.race import Lane
@@ -214,6 +227,18 @@ def test_the_server_is_timed_beside_a_direct_call(tiny_checkpoint: Path, capsys:
     assert code == 0
     assert ["Reranker.rerank", "serve.py over HTTP"] == list(found["ways"])
     assert all(way["p50_ms"] <= way["p99_ms"] for way in found["ways"].values())
+
+
+def test_every_format_is_timed(capsys: pytest.CaptureFixture[str]) -> None:
+    """None is left out; each is read and answered."""
+    code = dialect_overhead.main(["--documents", "2", "--tokens", "5", "--rounds", "2", "--json"])
+
+    found = json.loads(capsys.readouterr().out)
+    requests = dialect_overhead.payloads("q", ["a"])
+    assert code == 0
+    assert {recognise(payload).name for payload in requests.values()} == {dialect.name for dialect in DIALECTS}
+    assert set(found) == set(requests)
+    assert all(0 < times["p50_ms"] <= times["p95_ms"] for times in found.values())
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")

@@ -127,12 +127,19 @@ def in_tenths(report: progress.Meter) -> "Progress":
 
 def remarks(built: "BundleReport") -> list[str]:
     """What a person should know about it beyond the table."""
+    from rerank_bundle.judged import SAMPLE
+
     found = []
     model = built.manifest["model"]
     if model["meaningless_scores"]:
         found.append("This checkpoint has random weights: its scores carry no meaning.")
     elif not model["acceptance"]["checked"]:
         found.append(f"Its scores were not held against published ones: {model['acceptance']['reason']}.")
+    if model.get("parity", {}).get("evaluation") == SAMPLE:
+        found.append(
+            f"{model['parity']['precision']} was held against fp32 on {SAMPLE} only, {model['parity']['pairs']} pairs: "
+            "too few to notice rare changes. --evaluation FOLDER holds it against documents of yours."
+        )
     if built.left_out:
         found.append(f"Left out of the bundle: {', '.join(built.left_out)}.")
     return found
