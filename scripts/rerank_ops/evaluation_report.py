@@ -30,7 +30,7 @@ def print_table(
         else:
             found = result.against(baseline, main)
             mark = " *" if found.p < SIGNIFICANT else ""
-            row += [f"{found.mean:+.3f}", f"{found.low:+.3f} … {found.high:+.3f}", f"{found.p:.4f}{mark}"]
+            row += [f"{found.mean:+.3f}", f"{found.low:+.3f}…{found.high:+.3f}", f"{found.p:.4f}{mark}"]
         row += [f"{statistics.fmean(result.values[name].values()):.3f}" for name in measures[1:]]
         rows.append([*row, f"{statistics.median(result.latency_ms):.0f}" if result.latency_ms else ""])
     queries = len(baseline.values[main])

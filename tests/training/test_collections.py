@@ -51,6 +51,17 @@ def test_a_malformed_collection_is_named_by_file(
         read_collection(folder)
 
 
+@pytest.mark.parametrize("file", ["corpus.jsonl", "queries.jsonl", "qrels/test.tsv"])
+def test_a_missing_file_is_named_with_the_layout(make_collection: Callable[..., Path], file: str) -> None:
+    """Whoever gives a folder of another kind learns what a collection is."""
+    folder = make_collection(size=3)
+    (folder / file).unlink()
+
+    with pytest.raises(DataError, match=rf"{file} does not exist") as caught:
+        read_collection(folder)
+    assert "qrels/test.tsv" in str(caught.value.tip)
+
+
 def test_runs_survive_the_disk(tmp_path: Path) -> None:
     """A run read back is the run written, best first."""
     run = {"q1": [("d2", 3.5), ("d1", 3.25)], "q2": [("d1", -1.0)]}

@@ -55,6 +55,12 @@ def read_collection(folder: Path, split: str = "test") -> Collection:
     Raises:
         DataError: a file is missing or malformed, an id occurs twice, or no query has a judgement.
     """
+    for name in ("corpus.jsonl", "queries.jsonl", f"qrels/{split}.tsv"):
+        if not (folder / name).is_file():
+            raise DataError(
+                f"{folder / name} does not exist.",
+                tip=f"A collection is a folder in BEIR's layout: corpus.jsonl, queries.jsonl and qrels/{split}.tsv.",
+            )
     documents = {
         key: Document(str(value.get("title") or ""), str(value.get("text") or ""))
         for key, value in _by_id(folder / "corpus.jsonl")

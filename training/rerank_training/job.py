@@ -133,7 +133,7 @@ def container_arguments(argv: Sequence[str], files: Sequence[Path]) -> tuple[lis
     names: dict[Path, str] = {}
     for path in files:
         if not path.exists():
-            raise RunError(f"{path} does not exist.")
+            raise RunError(f"{path} does not exist.", tip="Files are named as on this machine; they are uploaded.")
         if path not in names and path.resolve().name in names.values():
             raise RunError(
                 f"Two inputs are called {path.resolve().name}.", tip="Rename one: they share a folder in S3."

@@ -55,7 +55,7 @@ def json_lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
                     raise DataError(f"{path}:{number} holds {type(value).__name__}, not an object.")
                 yield f"{path}:{number}", value
     except FileNotFoundError:
-        raise DataError(f"{path} does not exist.") from None
+        raise DataError(f"{path} does not exist.", tip="Give a file of JSON Lines, as it is or as .gz.") from None
     except (OSError, ValueError) as error:
         raise DataError(f"{path} cannot be read as JSON Lines: {error}.") from error
 
