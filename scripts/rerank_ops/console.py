@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-PIPE_WIDTH = 120  # columns of a table that no terminal limits
+PIPE_WIDTH = 132  # columns of a table that no terminal limits
 
 
 def json_option(parser: ArgumentParser) -> None:
