@@ -1,6 +1,7 @@
 """rerank evaluate on a toy collection."""
 
 import json
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -102,6 +103,7 @@ def test_the_command_compares_models_in_a_table_and_a_picture(
     assert code == 0
     assert "toy: 8 queries" in out
     assert all(name in out for name in ("bm25", "demo", "nDCG@10", "hit@5", "MRR@10", "48.54"))
+    assert re.search(r" [+-]\d\.\d{3}…[+-]\d\.\d{3} ", out), "intervals are on one line"
     assert (tmp_path / "p.png").read_bytes().startswith(b"\x89PNG")
 
 

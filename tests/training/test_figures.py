@@ -37,6 +37,15 @@ def test_panels_beyond_four_begin_a_second_row(tmp_path: Path) -> None:
     assert len(re.findall(r'id="axes_\d+"', six)) == 6
 
 
+def test_labels_of_a_narrow_range_do_not_run_into_each_other(tmp_path: Path) -> None:
+    """Six ticks at most, however many digits they need."""
+    results = {"close": [Result(name, {}, {"nDCG@10": {"a": 0.958, "b": 0.976}}) for name in ("BM25", "ours")]}
+
+    comparison(tmp_path / "p.svg", results, "nDCG@10")
+
+    assert 2 <= len(re.findall(r'id="xtick_\d+"', (tmp_path / "p.svg").read_text())) <= 6
+
+
 def test_equal_results_give_equal_bytes(tmp_path: Path) -> None:
     """No dates and no random names: a picture in a repository changes with its figures only."""
     assert _picture(tmp_path / "a.svg", 2) == _picture(tmp_path / "b.svg", 2)
