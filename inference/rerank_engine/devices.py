@@ -1,5 +1,6 @@
 """Where the model runs and in which precision."""
 
+import os
 from pathlib import Path
 
 import torch
@@ -9,6 +10,9 @@ from rerank_engine.settings import Settings
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 _CPU_BF16_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}  # x86 and, the last, ARM
+# Values of ONEDNN_MAX_CPU_ISA that keep oneDNN from the bf16 instructions a processor has:
+# https://uxlfoundation.github.io/oneDNN/dev_guide_cpu_dispatcher_control.html
+_HELD_BELOW_BF16 = {"SSE41", "AVX", "AVX2", "AVX2_VNNI", "AVX2_VNNI_2", "AVX512_CORE", "AVX512_CORE_VNNI"}
 _AMPERE = 8  # first compute capability with bf16 tensor cores
 
 
@@ -65,7 +69,13 @@ def precision_name(dtype: torch.dtype) -> str:
 
 
 def cpu_has_bf16(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
-    """Whether the processors listed in `cpuinfo` multiply bf16 matrices in hardware; no where there is no such file."""
+    """Whether the processors listed in `cpuinfo` multiply bf16 matrices in hardware; no where there is no such file.
+
+    Also no where oneDNN, which multiplies them, is held to instructions without bf16 (ONEDNN_MAX_CPU_ISA).
+    """
+    held_to = os.environ.get("ONEDNN_MAX_CPU_ISA") or os.environ.get("DNNL_MAX_CPU_ISA", "")
+    if held_to.upper() in _HELD_BELOW_BF16:
+        return False
     try:
         listed = cpuinfo.read_text(encoding="utf-8", errors="replace")
     except OSError:

@@ -1,11 +1,15 @@
 """The gate in front of lower precisions."""
 
 import json
+import platform
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from rerank_bundle import judged
+from rerank_bundle import isolated, judged
 from rerank_bundle import manifest as manifests
 from rerank_bundle.build import build
 from rerank_bundle.errors import PrecisionRefused, SourceError
@@ -79,6 +83,7 @@ def test_a_collection_is_read_with_its_run(tmp_path: Path) -> None:
         judged.read_collection(tmp_path / "absent")
 
 
+@pytest.mark.needs("int8")
 def test_an_int8_bundle_carries_its_comparison(
     tiny_checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -104,6 +109,7 @@ def test_an_int8_bundle_carries_its_comparison(
     assert verify(output).manifest == manifest
 
 
+@pytest.mark.needs("int8")
 def test_a_collection_of_ones_own_takes_the_samples_place(
     tiny_checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -122,12 +128,30 @@ def test_a_collection_of_ones_own_takes_the_samples_place(
 
 
 def test_past_the_gate_nothing_is_written(
-    tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, can: Callable[[str], bool]
 ) -> None:
-    """The bundle is refused as a whole."""
+    """The bundle is refused as a whole; on processors without 8-bit products their scores are stood in for."""
     monkeypatch.setattr("rerank_bundle.parity.LEAST_TAU", 1.01)
 
+    def score_int8(*arguments: Any, precision: str = "fp32", **options: Any) -> isolated.Scores:
+        return replace(isolated.score_in_isolation(*arguments, **options), precision=precision)
+
+    if not can("int8"):
+        monkeypatch.setattr("rerank_bundle.precision.score_in_isolation", score_int8)
     with pytest.raises(PrecisionRefused, match="int8 ranks too differently"):
+        build(tiny_checkpoint, tmp_path / "model.tar.gz", lower=LowerPrecision("int8"))
+    assert not (tmp_path / "model.tar.gz").exists()
+
+
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="holds x86 to AVX2")
+def test_a_processor_without_8_bit_products_packages_none(
+    tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """fp32's own scores would pass the gate as int8's; held to AVX2 every processor of x86 is such a one."""
+    monkeypatch.setattr(isolated, "KEPT_VARIABLES", (*isolated.KEPT_VARIABLES, "ONEDNN_MAX_CPU_ISA"))
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "AVX2")
+
+    with pytest.raises(PrecisionRefused, match="This machine scored in fp32 instead of int8"):
         build(tiny_checkpoint, tmp_path / "model.tar.gz", lower=LowerPrecision("int8"))
     assert not (tmp_path / "model.tar.gz").exists()
 

@@ -37,6 +37,7 @@ from rerank_engine.server.life import Life, loader
 from rerank_engine.settings import Settings
 
 PATIENCE_S = 60.0
+Until = Callable[..., Any]
 SCRIPT = Path(__file__).with_name("faulty_server.py")
 
 
@@ -57,8 +58,11 @@ class Faulty:
         )
         transport = httpx.HTTPTransport(retries=0)
         self.client = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=PATIENCE_S, transport=transport)
-        while self.ping() != 200:
-            assert self.process.poll() is None, self.process.communicate()
+
+    def pings(self, wanted: int) -> bool:
+        """Whether /ping answers `wanted`; fails once the process has ended."""
+        assert self.process.poll() is None, self.process.communicate(timeout=PATIENCE_S)
+        return self.ping() == wanted
 
     def ping(self) -> int:
         try:
@@ -89,19 +93,20 @@ def _body(*documents: str) -> dict[str, Any]:
 
 
 @pytest.fixture
-def faulty() -> Iterator[Callable[..., Faulty]]:
-    """Starts servers; kills what is left of them."""
+def faulty(until: Until) -> Iterator[Callable[..., Faulty]]:
+    """Starts servers and waits until they are ready; kills what is left of them."""
     started: list[Faulty] = []
 
     def start(**more: Any) -> Faulty:
-        started.append(Faulty(**more))
-        return started[-1]
+        started.append(server := Faulty(**more))
+        until(lambda: server.pings(200), "the server is ready")
+        return server
 
     yield start
     for server in started:
         server.client.close()
         server.process.kill()
-        server.process.communicate()
+        server.process.communicate(timeout=PATIENCE_S)
 
 
 def code_of(answer: httpx.Response) -> tuple[int, str, bool]:
@@ -120,31 +125,27 @@ def test_worker_killed(faulty: Callable[..., Faulty]) -> None:
     assert "Traceback" not in said
 
 
-def test_forward_stuck(faulty: Callable[..., Faulty]) -> None:
+def test_forward_stuck(faulty: Callable[..., Faulty], until: Until) -> None:
     """The caller gets its 504, /ping fails, and in the end the process gives up."""
     server = faulty(RERANK_DEADLINE_SECONDS="0.3", RERANK_HANG_EXIT_SECONDS="1.5")
 
     answer = server.ask("⌛")
-    while (ping := server.ping()) == 200:  # the pass began a moment after the request
-        pass
+    until(lambda: server.ping() == 503, "the health check fails")  # the pass began a moment after the request
     code, said = server.ended()
 
     assert (504, "deadline_exceeded", False) == code_of(answer)
-    assert 503 == ping
     assert (1, True) == (code, said.startswith("ERROR Giving up: a forward pass has taken"))
 
 
-def test_forward_recovers(faulty: Callable[..., Faulty]) -> None:
+def test_forward_recovers(faulty: Callable[..., Faulty], until: Until) -> None:
     """A pass that ends after all is forgiven."""
     server = faulty(RERANK_DEADLINE_SECONDS="0.3", RERANK_HANG_EXIT_SECONDS="0")
     server.ask("⌛")
-    while (stuck := server.ping()) == 200:
-        pass
+    until(lambda: server.pings(503), "the health check fails")
     server.go()
-    while server.ping() != 200:
-        assert server.process.poll() is None
+    until(lambda: server.pings(200), "the health check passes again")
 
-    assert (503, 200) == (stuck, server.ask("a").status_code)
+    assert 200 == server.ask("a").status_code
 
 
 def test_out_of_memory(faulty: Callable[..., Faulty]) -> None:
@@ -203,15 +204,13 @@ def test_corrupted_bundle(serve: Callable[..., Any], bundle_dir: Path, tmp_path:
     assert "model.safetensors was changed" in server.stderr[0]
 
 
-def test_client_gone(faulty: Callable[..., Faulty]) -> None:
+def test_client_gone(faulty: Callable[..., Faulty], until: Until) -> None:
     """A caller that leaves costs nobody else anything."""
     server = faulty()
     leaver = send(server.port, _body("⌛"))
-    while not server.metric("rerank_queued_requests 1"):
-        pass
+    until(lambda: server.metric("rerank_queued_requests 1"), "the request is queued")
     leaver.close()
-    while not server.metric('rerank_requests_total{path="/invocations",status="499"} 1'):
-        pass
+    until(lambda: server.metric('rerank_requests_total{path="/invocations",status="499"} 1'), "the leaver is noticed")
     server.go()
 
     assert 200 == server.ask("a").status_code
@@ -235,13 +234,12 @@ def test_slow_clients(faulty: Callable[..., Faulty]) -> None:
         one.close()
 
 
-def test_sigterm_under_load(faulty: Callable[..., Faulty]) -> None:
+def test_sigterm_under_load(faulty: Callable[..., Faulty], until: Until) -> None:
     """Everything accepted is answered with its scores, newcomers with 503 or a closed port; the exit code is 0."""
     server = faulty()
     with ThreadPoolExecutor(24) as pool:
         accepted = [pool.submit(server.ask, "⌛", "a" * number) for number in range(20)]
-        while not server.metric("rerank_inflight_requests 20"):
-            pass
+        until(lambda: server.metric("rerank_inflight_requests 20"), "20 requests are under way")
         server.process.send_signal(signal.SIGTERM)
         late = []
         with contextlib.suppress(httpx.HTTPError):
@@ -255,13 +253,12 @@ def test_sigterm_under_load(faulty: Callable[..., Faulty]) -> None:
     assert (0, "") == server.ended()
 
 
-def test_sigterm_while_stuck(faulty: Callable[..., Faulty]) -> None:
+def test_sigterm_while_stuck(faulty: Callable[..., Faulty], until: Until) -> None:
     """What cannot be finished in time gets its 503 before the process ends, well within SageMaker's 30 s."""
     server = faulty(RERANK_DRAIN_SECONDS="2.5")
     with ThreadPoolExecutor(3) as pool:
         waiting = [pool.submit(server.ask, "⌛") for _ in range(3)]
-        while not server.metric("rerank_inflight_requests 3"):
-            pass
+        until(lambda: server.metric("rerank_inflight_requests 3"), "3 requests are under way")
         server.process.send_signal(signal.SIGTERM)
         answers = [future.result(PATIENCE_S) for future in waiting]
 

@@ -18,7 +18,7 @@ SECRET = "a query that must not be logged"
 Server = Any  # see conftest.py
 
 
-def test_the_whole_life(serve: Callable[..., Server], bundle_dir: Path) -> None:
+def test_the_whole_life(serve: Callable[..., Server], bundle_dir: Path, until: Callable[..., Any]) -> None:
     """Not ready, ready, the very scores of the engine, and after SIGTERM everything accepted is answered."""
     from rerank_engine.engine import Reranker
 
@@ -36,8 +36,7 @@ def test_the_whole_life(serve: Callable[..., Server], bundle_dir: Path) -> None:
         url = client.base_url.join("/v1/rerank")
         caller = threading.Thread(target=lambda: last.append(httpx.post(url, json=many, timeout=PATIENCE_S)))
         caller.start()
-        while "rerank_inflight_requests 1" not in client.get("/metrics").text:
-            assert caller.is_alive()
+        until(lambda: "rerank_inflight_requests 1" in client.get("/metrics").text, "the request is under way")
     server.process.send_signal(signal.SIGTERM)
     caller.join(PATIENCE_S)
     code = server.ended()

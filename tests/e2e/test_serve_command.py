@@ -6,10 +6,11 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -29,20 +30,20 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def ready(process: subprocess.Popen[bytes], url: str) -> bool:
-    """Waits until /ping says 200; False when the server ended instead."""
-    pause = threading.Event()
-    while process.poll() is None:
-        try:
-            with urllib.request.urlopen(f"{url}/ping", timeout=5):
-                return True
-        except (urllib.error.URLError, ConnectionError):
-            pause.wait(0.1)
-    return False
+def is_ready(process: subprocess.Popen[bytes], url: str) -> bool:
+    """Whether /ping says 200; fails when the server has ended."""
+    assert process.poll() is None, "the server has ended"
+    try:
+        with urllib.request.urlopen(f"{url}/ping", timeout=5):
+            return True
+    except (urllib.error.URLError, ConnectionError):
+        return False
 
 
 @pytest.mark.parametrize("kind", ["demo", "folder", "bundle"])
-def test_a_model_is_served_until_it_is_told_to_stop(kind: str, tiny_checkpoint: Path, tmp_path: Path) -> None:
+def test_a_model_is_served_until_it_is_told_to_stop(
+    kind: str, tiny_checkpoint: Path, tmp_path: Path, until: Callable[..., Any]
+) -> None:
     """The word demo, a checkpoint folder, a tarball: /ping, an answer; SIGTERM ends it with code 0 and no litter."""
     model = {"demo": "demo", "folder": str(tiny_checkpoint), "bundle": str(tmp_path / "model.tar.gz")}[kind]
     if kind == "bundle":
@@ -55,7 +56,8 @@ def test_a_model_is_served_until_it_is_told_to_stop(kind: str, tiny_checkpoint: 
         stderr=subprocess.DEVNULL,
     )
     try:
-        up = ready(process, url := f"http://127.0.0.1:{port}")
+        url = f"http://127.0.0.1:{port}"
+        until(lambda: is_ready(process, url), "the server is ready")
         request = urllib.request.Request(
             f"{url}/invocations", json.dumps(BODY).encode(), {"Content-Type": "application/json"}
         )
@@ -65,9 +67,8 @@ def test_a_model_is_served_until_it_is_told_to_stop(kind: str, tiny_checkpoint: 
         code = process.wait(timeout=60)
     finally:
         process.kill()
-        process.wait()
+        process.wait(timeout=60)
 
-    assert up
     assert {0, 1} == {result["index"] for result in answer["results"]}
     assert code == 0
     assert [] == list(scratch.iterdir())

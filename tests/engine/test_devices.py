@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from rerank_engine import devices
 from rerank_engine.devices import choose_device, choose_dtype, cpu_has_bf16
 from rerank_engine.engine import Reranker
 from rerank_engine.errors import SettingsError
@@ -28,13 +29,29 @@ def test_fp16_on_a_cpu_is_refused() -> None:
         choose_dtype(Settings(precision="fp16"), CPU)
 
 
-def test_bf16_on_a_cpu_is_for_those_that_have_it() -> None:
-    """Elsewhere it would be slower than fp32, so it is an error."""
-    if cpu_has_bf16():
-        assert torch.bfloat16 == choose_dtype(Settings(precision="bf16"), CPU)
-    else:
-        with pytest.raises(SettingsError, match="no bf16 instructions"):
-            choose_dtype(Settings(precision="bf16"), CPU)
+def test_bf16_on_a_cpu_that_has_it_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between the matrix products, too, also where these are in 8 bits; mixed keeps float32 there."""
+    monkeypatch.setattr(devices, "cpu_has_bf16", lambda: True)
+
+    assert [torch.bfloat16, torch.bfloat16, torch.float32] == [
+        choose_dtype(Settings(precision=precision), CPU) for precision in ("bf16", "int8", "mixed")
+    ]
+
+
+@pytest.mark.parametrize("precision", ["bf16", "mixed"])
+def test_bf16_on_a_cpu_without_it_is_refused(monkeypatch: pytest.MonkeyPatch, precision: str) -> None:
+    """It would be slower than fp32, so it is an error."""
+    monkeypatch.setattr(devices, "cpu_has_bf16", lambda: False)
+
+    with pytest.raises(SettingsError, match=rf"'{precision}', but this CPU has no bf16 instructions"):
+        choose_dtype(Settings(precision=precision), CPU)
+
+
+def test_int8_without_bf16_has_float32_between_its_products(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And runs in it whole where 8-bit products cannot be had either: see test_products.py."""
+    monkeypatch.setattr(devices, "cpu_has_bf16", lambda: False)
+
+    assert torch.float32 == choose_dtype(Settings(precision="int8"), CPU)
 
 
 @pytest.mark.parametrize(
@@ -46,9 +63,23 @@ def test_bf16_on_a_cpu_is_for_those_that_have_it() -> None:
         ("flags : fpu avx2 avx512f", False),
     ],
 )
-def test_bf16_is_read_off_the_processors_flags(tmp_path: Path, flags: str, has: bool) -> None:
+def test_bf16_is_read_off_the_processors_flags(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, flags: str, has: bool
+) -> None:
     """Of x86 and of ARM."""
+    monkeypatch.delenv("ONEDNN_MAX_CPU_ISA", raising=False)
     (tmp_path / "cpuinfo").write_text(f"processor : 0\n{flags}\n")
+
+    assert has == cpu_has_bf16(tmp_path / "cpuinfo")
+
+
+@pytest.mark.parametrize(("held_to", "has"), [("AVX2", False), ("avx512_core", False), ("AVX512_CORE_AMX", True)])
+def test_bf16_that_onednn_is_kept_from_does_not_count(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, held_to: str, has: bool
+) -> None:
+    """Its products would end in an error of oneDNN's."""
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", held_to)
+    (tmp_path / "cpuinfo").write_text("flags : avx2 avx512f avx512_bf16 amx_bf16\n")
 
     assert has == cpu_has_bf16(tmp_path / "cpuinfo")
 
@@ -58,6 +89,7 @@ def test_a_system_that_does_not_list_flags_has_no_bf16(tmp_path: Path) -> None:
     assert not cpu_has_bf16(tmp_path / "absent")
 
 
+@pytest.mark.needs("emulated bf16")
 def test_bf16_scores_are_near_those_of_fp32(tiny_checkpoint: Path) -> None:
     """Whether the CPU has instructions for it or PyTorch emulates them."""
     pairs = [[0, 9, 40, 2, 2, *range(5, 5 + count), 2] for count in (1, 7, 300, 301)]

@@ -1,5 +1,6 @@
 """Linear layers with their weights laid out in advance."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from torch.nn.functional import linear
 
 from rerank_engine.devices import cpu_has_bf16
 from rerank_engine.engine import Reranker
+from rerank_engine.errors import SettingsError
 from rerank_engine.models import prepack as prepacking
 from rerank_engine.models import products
 from rerank_engine.models.layers import Linear, PreciseLinear
@@ -30,8 +32,16 @@ def layer(dtype: torch.dtype, *, bias: bool = True) -> Linear:
 
 @pytest.mark.parametrize("count", [1, 5, 16, 33, 64])
 @pytest.mark.parametrize("bias", [True, False], ids=["bias", "no bias"])
-@pytest.mark.parametrize("dtype", NEAR, ids=str)
-@pytest.mark.parametrize("make", [OneDnnProduct, Int8Product])
+@pytest.mark.parametrize(
+    ("make", "dtype"),
+    [
+        (OneDnnProduct, torch.float32),
+        pytest.param(OneDnnProduct, torch.bfloat16, marks=pytest.mark.needs("bf16")),
+        pytest.param(Int8Product, torch.float32, marks=pytest.mark.needs("int8")),
+        pytest.param(Int8Product, torch.bfloat16, marks=pytest.mark.needs("int8", "emulated bf16")),
+    ],
+    ids=str,
+)
 def test_a_packed_layer_gives_what_it_gave(make: MakeProduct, dtype: torch.dtype, bias: bool, count: int) -> None:
     """For any number of rows, padded inside or not; 8-bit integers within what they round."""
     plain = layer(dtype, bias=bias)
@@ -107,7 +117,7 @@ def test_a_loaded_model_is_packed(tiny_checkpoint: Path) -> None:
     assert (torch.float32, True) == (loaded.dtype, loaded.parameter_count > 100_000)
 
 
-@pytest.mark.skipif(not cpu_has_bf16(), reason="needs a processor with bf16")
+@pytest.mark.needs("bf16")
 def test_mixed_precision_rounds_feed_forwards_alone(tiny_checkpoint: Path) -> None:
     """Attention's layers stay in float32, and so do the numbers between layers: scores are near those of float32."""
     pairs = [("what scales?", "an endpoint that scales with its requests " * count) for count in (1, 9, 40)]
@@ -122,8 +132,72 @@ def test_mixed_precision_rounds_feed_forwards_alone(tiny_checkpoint: Path) -> No
     assert 0 < largest < 0.05
 
 
-def test_without_bf16_mixed_is_the_models_own_precision(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A build without the operator scores in float32, and says so."""
+@pytest.mark.parametrize(("precision", "missing"), [("mixed", "bf16"), ("int8", "int8")])
+def test_a_precision_that_the_processor_lacks_is_the_models_own(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, precision: str, missing: str
+) -> None:
+    """The layers multiply in float32 instead, exactly, and a warning names both precisions."""
     monkeypatch.setattr(prepacking, "works", lambda make, dtype, tolerance: make is OneDnnProduct)
+    lower, exact = nn.ModuleDict({"mlp": layer(torch.float32)}), nn.ModuleDict({"mlp": layer(torch.float32)})
+    x = torch.randn(5, 24)
 
-    assert prepack(nn.ModuleDict({"mlp": layer(torch.float32)}), mixed=True) is OneDnnProduct
+    assert prepack(lower, **{precision: True}) is prepack(exact) is OneDnnProduct
+    assert torch.equal(exact["mlp"](x), lower["mlp"](x))
+    (said,) = caplog.messages
+    assert f"cannot multiply in {missing} " in said
+    assert "the model runs in float32 instead" in said
+
+
+class InSixteenBits:
+    """8-bit products as processors without VNNI form them: of two the sum is kept in 16 bits if `saturates`."""
+
+    saturates = True
+
+    def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
+        self.scale = weight.abs().amax(dim=1) / 127.0  # (N,)
+        self.weight, self.bias = (weight / self.scale[:, None]).round(), bias  # (N, K)
+
+    def __call__(self, x: Tensor) -> Tensor:
+        low = x.min().clamp(max=0.0)
+        scale = (x.max().clamp(min=0.0) - low) / 255.0
+        zero = (-low / scale).round()
+        rows = (x / scale + zero).round().clamp(0, 255)  # (R, K), unsigned
+        pairs = (rows[:, None] * self.weight).unflatten(-1, (-1, 2)).sum(dim=-1)  # (R, N, K / 2)
+        sums = (pairs.clamp(-32768, 32767) if self.saturates else pairs).sum(dim=-1)  # (R, N)
+        output: Tensor = (sums - zero * self.weight.sum(dim=1)) * scale * self.scale
+        return output if self.bias is None else output + self.bias
+
+
+class InThirtyTwoBits(InSixteenBits):
+    """As processors with VNNI form them."""
+
+    saturates = False
+
+
+def test_products_that_saturate_are_not_taken() -> None:
+    """The sample of `works` has numbers so large and alike that two products overflow 16 bits."""
+    assert works(InThirtyTwoBits, torch.float32, 0.03)
+    assert not works(InSixteenBits, torch.float32, 0.03)
+
+
+@pytest.mark.parametrize("precision", ["int8", "mixed"])
+def test_a_model_is_never_wrong_where_its_precision_cannot_be_had(
+    tiny_checkpoint: Path, can: Callable[[str], bool], precision: str
+) -> None:
+    """It runs in that precision, is refused, or runs in float32 and says that it does."""
+    pairs = [("what scales?", "an endpoint that scales with its requests " * count) for count in (1, 9, 40)]
+    exact = Reranker.load(tiny_checkpoint, Settings(precision="fp32", device="cpu"))
+    lower = Settings(precision=precision, device="cpu")
+    if precision == "mixed" and not cpu_has_bf16():
+        with pytest.raises(SettingsError, match="no bf16 instructions"):
+            Reranker.load(tiny_checkpoint, lower)
+        return
+
+    loaded = Reranker.load(tiny_checkpoint, lower)
+
+    if not can("bf16" if precision == "mixed" else "int8"):
+        assert "fp32" == loaded.precision
+        assert exact.score(pairs) == loaded.score(pairs)
+    else:
+        assert precision == loaded.precision
+        assert exact.score(pairs) == pytest.approx(loaded.score(pairs), abs=0.3, rel=0)

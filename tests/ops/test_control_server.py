@@ -4,7 +4,7 @@ import json
 import threading
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +18,12 @@ from rerank_ops.local import cdk
 from rerank_ops.local.server import LocalServer
 from rerank_ops.local.state import HEALTH_PATH, STATUS_PATH, Home, LocalAws
 
-PAUSE_S = 0.02
-
 
 class Running:
     """A server and clients for it."""
 
-    def __init__(self, server: LocalServer) -> None:
-        self.server, self.url = server, server.url
+    def __init__(self, server: LocalServer, until: Callable[..., Any]) -> None:
+        self.server, self.url, self._until = server, server.url, until
         self._clients: dict[str, Any] = {}
 
     def client(self, service: str) -> Any:
@@ -41,20 +39,20 @@ class Running:
 
     def settled(self, name: str) -> dict[str, Any]:
         """The stack, once nothing is in progress."""
-        pause = threading.Event()
-        while True:
+
+        def look() -> dict[str, Any] | None:
             (stack,) = self.client("cloudformation").describe_stacks(StackName=name)["Stacks"]
-            if not stack["StackStatus"].endswith("IN_PROGRESS"):
-                return dict(stack)
-            pause.wait(PAUSE_S)
+            return None if stack["StackStatus"].endswith("IN_PROGRESS") else dict(stack)
+
+        return dict(self._until(look, f"nothing is in progress in stack {name}"))
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+def running(tmp_path_factory: pytest.TempPathFactory, until: Callable[..., Any]) -> Iterator[Running]:
     server = LocalServer(Home(tmp_path_factory.mktemp("local")), 0)
     thread = threading.Thread(target=server.serve)
     thread.start()
-    yield Running(server)
+    yield Running(server, until)
     server.shutdown()
     thread.join(timeout=60)
 
@@ -132,7 +130,7 @@ def test_a_stack_that_cannot_start_its_model_fails_with_the_reason(running: Runn
         running.client("sagemaker").describe_endpoint(EndpointName="e")
 
 
-def test_an_endpoint_is_creating_before_it_fails(running: Running) -> None:
+def test_an_endpoint_is_creating_before_it_fails(running: Running, until: Callable[..., Any]) -> None:
     """The API answers at once; the outcome shows in the endpoint's status, with the reason."""
     sagemaker = running.client("sagemaker")
     container = {"Image": "image:1", "ModelDataUrl": "s3://nobody/missing.tar.gz"}
@@ -142,9 +140,11 @@ def test_an_endpoint_is_creating_before_it_fails(running: Running) -> None:
     sagemaker.create_endpoint_config(EndpointConfigName="c", ProductionVariants=[variant])
     sagemaker.create_endpoint(EndpointName="e", EndpointConfigName="c")
 
-    pause = threading.Event()
-    while (found := sagemaker.describe_endpoint(EndpointName="e"))["EndpointStatus"] == "Creating":
-        pause.wait(PAUSE_S)
+    def look() -> dict[str, Any] | None:
+        found: dict[str, Any] = sagemaker.describe_endpoint(EndpointName="e")
+        return None if found["EndpointStatus"] == "Creating" else found
+
+    found = until(look, "the endpoint is no longer being created")
     assert "Failed" == found["EndpointStatus"]
     assert "missing.tar.gz" in found["FailureReason"]
     (listed,) = running.get(STATUS_PATH)["endpoints"]

@@ -4,8 +4,7 @@ import io
 import os
 import signal
 import tarfile
-import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +60,13 @@ def client(local: LocalAws, service: str) -> Any:
     return session.client(service, endpoint_url=local.endpoint_url)
 
 
-def serve(local: LocalAws) -> None:
+def settled(sagemaker: Any) -> dict[str, Any] | None:
+    """Endpoint `e`, once it is no longer being created."""
+    found: dict[str, Any] = sagemaker.describe_endpoint(EndpointName="e")
+    return None if found["EndpointStatus"] == "Creating" else found
+
+
+def serve(local: LocalAws, until: Callable[..., Any]) -> None:
     """An endpoint `e`, in service."""
     s3, sagemaker = client(local, "s3"), client(local, "sagemaker")
     s3.create_bucket(Bucket="models")
@@ -72,18 +77,16 @@ def serve(local: LocalAws) -> None:
     variant = {"VariantName": "main", "ModelName": "m", "InstanceType": "ml.c7i.xlarge", "InitialInstanceCount": 1}
     sagemaker.create_endpoint_config(EndpointConfigName="c", ProductionVariants=[variant])
     sagemaker.create_endpoint(EndpointName="e", EndpointConfigName="c")
-    pause = threading.Event()
-    while (found := sagemaker.describe_endpoint(EndpointName="e"))["EndpointStatus"] == "Creating":
-        pause.wait(0.05)
+    found = until(lambda: settled(sagemaker), "the endpoint is no longer being created")
     assert "InService" == found["EndpointStatus"], found.get("FailureReason")
 
 
-def test_up_serves_once_and_down_takes_everything_along(home: Home) -> None:
+def test_up_serves_once_and_down_takes_everything_along(home: Home, until: Callable[..., Any]) -> None:
     """A second `up` finds the first; an endpoint answers; `down` ends the server and the model process."""
     said: list[str] = []
     first = lifecycle.up(home, say=said.append, bootstrap=False)
     second = lifecycle.up(home, say=said.append, bootstrap=False)
-    serve(first)
+    serve(first, until)
     answer = client(first, "sagemaker-runtime").invoke_endpoint(EndpointName="e", Body=b"abc")
     ((variant,),) = (endpoint["variants"] for endpoint in first.get(STATUS_PATH)["endpoints"])
 
@@ -99,15 +102,13 @@ def test_up_serves_once_and_down_takes_everything_along(home: Home) -> None:
         LocalAws.load(home)
 
 
-def test_what_a_killed_server_leaves_behind_is_ended(home: Home) -> None:
+def test_what_a_killed_server_leaves_behind_is_ended(home: Home, until: Callable[..., Any]) -> None:
     """After a crash of the server its model processes are ended, and the next `up` starts afresh."""
     local = lifecycle.up(home, say=print, bootstrap=False)
-    serve(local)
+    serve(local, until)
     ((variant,),) = (endpoint["variants"] for endpoint in local.get(STATUS_PATH)["endpoints"])
     os.kill(local.pid, signal.SIGKILL)
-    pause = threading.Event()
-    while is_running(local.pid):
-        pause.wait(0.05)
+    until(lambda: not is_running(local.pid), "the server has ended")
     outlived = is_running(variant["pid"])
     again = lifecycle.up(home, say=print, bootstrap=False)
 

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from rerank_bundle.demo import make_demo_checkpoint
+from rerank_engine.models import prepack
+from rerank_engine.models.products import OneDnnProduct
 from rerank_ops.cli import main
 from rerank_training.beir import read_collection
 from rerank_training.chunking import Chunking
@@ -139,6 +141,7 @@ def test_the_command_writes_json_with_every_query(
     assert main(["evaluate", str(folder), "--model", "bm25", "--chunk-words", "0", "--json"]) == 0  # whole documents
 
 
+@pytest.mark.needs("int8")
 def test_precisions_are_rows_of_their_own(
     make_collection: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -152,8 +155,29 @@ def test_precisions_are_rows_of_their_own(
     rows = json.loads(capsys.readouterr().out)["collections"]["toy"][1:]
     assert ["demo (fp32)", "demo (int8)", f"{other} (fp32)", f"{other} (int8)"] == [row["model"] for row in rows]
     assert ["fp32", "int8"] * 2 == [row["details"]["precision"] for row in rows]
-    assert main(["evaluate", folder, *given, "--precision", "fp8"]) == 1
+
+
+def test_an_unknown_precision_is_refused(
+    make_collection: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """All that there are stand in the message."""
+    assert main(["evaluate", str(make_collection(size=6)), "--model", "bm25", "--precision", "fp8"]) == 1
     assert "Must be of auto, fp32, bf16, fp16, mixed, int8" in capsys.readouterr().err
+
+
+def test_a_precision_that_the_processor_lacks_is_no_row(
+    make_collection: Callable[..., Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The model would run in fp32, and fp32's figures must not stand under the name int8."""
+    monkeypatch.setattr(prepack, "works", lambda make, dtype, tolerance: make is OneDnnProduct)
+    model = make_demo_checkpoint(tmp_path / "demo", hidden=48, ffn=48)
+    given = ["--model", str(model), "--device", "cpu", "--precision", "int8"]
+
+    assert main(["evaluate", str(make_collection(size=6)), *given]) == 1
+    assert "would run in fp32, not in int8" in " ".join(capsys.readouterr().err.split())
 
 
 def test_another_baseline_is_held_against(

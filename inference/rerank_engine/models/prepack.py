@@ -35,7 +35,7 @@ def prepack(model: nn.Module, *, int8: bool = False, mixed: bool = False) -> Mak
         return None
     dtype = next(iter(layers.values())).weight.dtype
     plain = _choose(dtype, int8=int8)
-    make = _lower(Bf16Product, dtype, _TOLERANCE[torch.bfloat16]) or plain if mixed else plain
+    make = _lower("bf16", Bf16Product, dtype, _TOLERANCE[torch.bfloat16]) or plain if mixed else plain
     for name, layer in layers.items():
         if (chosen := plain if _SENSITIVE in name else make) is not None:
             layer.pack(chosen)
@@ -43,15 +43,20 @@ def prepack(model: nn.Module, *, int8: bool = False, mixed: bool = False) -> Mak
 
 
 def _choose(dtype: torch.dtype, *, int8: bool) -> MakeProduct | None:
-    if int8 and (make := _lower(Int8Product, dtype, _INT8_TOLERANCE)) is not None:
+    if int8 and (make := _lower("int8", Int8Product, dtype, _INT8_TOLERANCE)) is not None:
         return make
     tolerance = _TOLERANCE.get(dtype)
     return OneDnnProduct if tolerance is not None and works(OneDnnProduct, dtype, tolerance) else None
 
 
-def _lower(make: MakeProduct, dtype: torch.dtype, tolerance: float) -> MakeProduct | None:
-    """`make`, a product in less than the model's precision, where it works."""
+def _lower(name: str, make: MakeProduct, dtype: torch.dtype, tolerance: float) -> MakeProduct | None:
+    """`make`, a product in the precision `name`, less than the model's, where it works."""
     if works(make, dtype, tolerance):
         return make
-    _log.warning("This machine or build of PyTorch has no %s: the model runs in %s.", make, dtype)
+    _log.warning(
+        "This processor or build of PyTorch cannot multiply in %s (8-bit products need AVX512-VNNI, AVX-VNNI or AMX, "
+        "bf16 products AVX512-BF16 or AMX): the model runs in %s instead, with scores of that precision.",
+        name,
+        str(dtype).removeprefix("torch."),
+    )
     return None

@@ -66,7 +66,7 @@ def test_a_client_that_leaves_while_sending_is_not_answered(
 
 
 def test_a_client_that_leaves_while_waiting_is_not_computed(
-    make_app: Callable[..., App], connect: Connect, slow: Any
+    make_app: Callable[..., App], connect: Connect, slow: Any, until: Callable[..., Any]
 ) -> None:
     """What is left of a request whose caller has gone is dropped; others are served."""
     app = make_app()
@@ -78,8 +78,7 @@ def test_a_client_that_leaves_while_waiting_is_not_computed(
         staying = asyncio.create_task(app(first.scope, first.receive, first.send))
         await asyncio.to_thread(slow.entered.wait, PATIENCE_S)
         leaving = asyncio.create_task(app(leaver.scope, leaver.receive, leaver.send))
-        while app.life.waiting < 2:
-            await asyncio.sleep(0)
+        await asyncio.to_thread(until, lambda: app.life.waiting == 2, "both requests wait")
         gone.set()
         await leaving
         slow.permit.set()

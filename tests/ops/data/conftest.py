@@ -3,7 +3,7 @@
 import io
 import tarfile
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -50,9 +50,10 @@ class Models:
 
 
 @pytest.fixture
-def models() -> Models:
-    """A store that holds the fake container's archive."""
+def models(request: pytest.FixtureRequest) -> Models:
+    """A store that holds the fake container's archive; a parameter says how often its /ping is asked, in seconds."""
     store = Models()
+    store.care = replace(store.care, ping_every_s=getattr(request, "param", store.care.ping_every_s))
     store.objects[store.url] = store.pack({"code/serve.py": SERVER.read_bytes(), "config.json": b"{}"})
     return store
 

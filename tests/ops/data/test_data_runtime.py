@@ -208,6 +208,7 @@ def test_streaming_and_async_invocations_are_refused(client: Any) -> None:
         client.invoke_endpoint_async(EndpointName="e", InputLocation="s3://b/k")
 
 
+@pytest.mark.parametrize("models", [3600.0], indirect=True, ids=["no health check meanwhile"])
 def test_connections_to_the_process_are_reused(client: Any, fleet: EndpointFleet) -> None:
     """Many calls, one connection; one that the server has closed meanwhile is replaced unseen."""
     for _ in range(5):
