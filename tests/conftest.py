@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
 PATIENCE_S = 60.0
 SLOW_TEST_S = 900.0  # of a test that starts servers, or deploys; see `timeout` in pyproject.toml for all others
 
@@ -21,15 +20,6 @@ def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from rerank_bundle.demo import make_demo_checkpoint
 
     return make_demo_checkpoint(tmp_path_factory.mktemp("checkpoint") / "tiny")
-
-
-@pytest.fixture(scope="session")
-def shared() -> Path:
-    """The folder of specifications, golden vectors and data beside the repository; skips where there is none."""
-    folder = ROOT.parent / "shared"
-    if not folder.is_dir():
-        pytest.skip(f"{folder} is not present")
-    return folder
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""Logits of the reference implementation on random weights, recorded in ../shared/golden."""
+"""Logits of the reference implementation on random weights, recorded in tests/data/golden."""
 
 import json
 from pathlib import Path
@@ -23,8 +23,8 @@ every_variant = pytest.mark.parametrize(
 
 
 @pytest.fixture(scope="module")
-def golden(shared: Path) -> Path:
-    return shared / "golden" / "jina_bert_small"
+def golden() -> Path:
+    return Path(__file__).parents[1] / "data" / "golden" / "jina_bert_small"
 
 
 @pytest.fixture(scope="module")
