@@ -140,7 +140,7 @@ def local_session(env: dict[str, str], region: str | None) -> Any:
         name: (key, None, default, convert)
         for name, (key, _, default, convert) in botocore.session.Session.SESSION_VARIABLES.items()
     }
-    files = {name: (None, None, os.devnull, None) for name in ("config_file", "credentials_file")}
+    files = dict.fromkeys(("config_file", "credentials_file"), (None, None, os.devnull, None))
     return boto3.session.Session(
         botocore_session=botocore.session.Session(session_vars=variables | files),
         region_name=region,

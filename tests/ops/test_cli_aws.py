@@ -62,7 +62,7 @@ def test_the_runtime_is_outwaited() -> None:
 
 def test_local_without_a_local_aws_says_how_to_start_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """In a folder where none runs."""
-    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("LOCAL_AWS_HOME", str(tmp_path))
     parser = ArgumentParser()
     aws_options(parser)
     with pytest.raises(NotFound, match="No local AWS is running") as caught:

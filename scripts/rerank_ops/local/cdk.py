@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from rerank_ops.aws import Aws
 from rerank_ops.errors import NotFound, Refused
 from rerank_ops.local.cdk_cli import Say, ensure_cli, is_detail, project_root
 from rerank_ops.local.state import ACCOUNT, Home, LocalAws, without_aws
@@ -23,7 +24,7 @@ def environment(local: LocalAws) -> dict[str, str]:
     return {
         **without_aws(dict(os.environ)),
         **local.env(),
-        "CDK_HOME": str(home.cdk),  # else the CLI caches "key testing → moto's account" among the user's own
+        "CDK_HOME": str(home.cdk),  # else the CLI caches "this key → moto's account" among the user's own
         "CDK_DEFAULT_ACCOUNT": ACCOUNT,
         "CDK_DEFAULT_REGION": local.region,
     }
@@ -130,8 +131,4 @@ def _briefly(say: Say) -> Say:
 
 
 def _client(local: LocalAws, service: str) -> Any:
-    from boto3.session import Session
-
-    env = local.env()
-    keys = {"aws_access_key_id": env["AWS_ACCESS_KEY_ID"], "aws_secret_access_key": env["AWS_SECRET_ACCESS_KEY"]}
-    return Session(**keys, region_name=local.region).client(service, endpoint_url=local.endpoint_url)
+    return Aws(local_env=local.env()).client(service)
