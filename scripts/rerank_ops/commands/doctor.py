@@ -46,7 +46,9 @@ def run(args: argparse.Namespace) -> int:
         console.emit([finding.as_dict() for finding in found])
     else:
         console.table(("check", "state", "found", "remedy"), [(f.name, f.state, f.found, f.remedy) for f in found])
-    failed, doubtful, skipped = ([f for f in found if f.state is state] for state in (State.FAIL, State.WARN, State.SKIP))
+    failed, doubtful, skipped = (
+        [f for f in found if f.state is state] for state in (State.FAIL, State.WARN, State.SKIP)
+    )
     if failed:
         console.talk(f"Has to be mended: {_names(failed)}.")
     elif skipped:
