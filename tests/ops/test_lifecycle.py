@@ -171,6 +171,8 @@ def test_a_shell_is_rid_of_what_would_go_before_the_local_aws(home: Home) -> Non
     assert ["AMAZON_REGION", "AWS_DEFAULT_PROFILE", "AWS_ENDPOINT_URL_S3"] == unset[:3]
     assert ["AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "AWS_PROFILE"] == unset[3:]
     assert {**local.env(), "CDK_HOME": str(home.cdk)} == {name: found[name] for name in found if name not in unset}
+    behind_proxy = env_of_shell(local, {"http_proxy": "http://proxy", "NO_PROXY": "intranet"})
+    assert "intranet,127.0.0.1,localhost" == behind_proxy["NO_PROXY"] == behind_proxy["no_proxy"]
 
 
 def test_the_newest_log_of_each_variant_is_shown(home: Home) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 from rerank_ops.aws import Aws
 from rerank_ops.errors import NotFound, Refused
 from rerank_ops.local.cdk_cli import Say, ensure_cli, is_detail, project_root
-from rerank_ops.local.state import ACCOUNT, Home, LocalAws, without_aws
+from rerank_ops.local.state import ACCOUNT, Home, LocalAws, without_aws, without_proxy
 
 BOOTSTRAP_STACK = "CDKToolkit"
 _QUIET = ("--no-notices", "--no-version-reporting")
@@ -23,6 +23,7 @@ def environment(local: LocalAws) -> dict[str, str]:
     home = Home(local.home)
     return {
         **without_aws(dict(os.environ)),
+        **without_proxy(dict(os.environ)),
         **local.env(),
         "CDK_HOME": str(home.cdk),  # else the CLI caches "this key → moto's account" among the user's own
         "CDK_DEFAULT_ACCOUNT": ACCOUNT,

@@ -184,6 +184,13 @@ def without_aws(environment: dict[str, str]) -> dict[str, str]:
     return {name: value for name, value in environment.items() if not name.startswith(_OF_AWS)}
 
 
+def without_proxy(environment: dict[str, str]) -> dict[str, str]:
+    """NO_PROXY of `environment` with this machine added, in both spellings, for programs read one of them. Pure."""
+    named = environment.get("NO_PROXY") or environment.get("no_proxy") or ""
+    hosts = ",".join(dict.fromkeys((*filter(None, named.split(",")), "127.0.0.1", "localhost")))
+    return {"NO_PROXY": hosts, "no_proxy": hosts}
+
+
 def env_of_shell(local: LocalAws, shell: dict[str, str]) -> dict[str, str | None]:
     """What a shell has to set (a value) and unset (None) so that aws, cdk, boto3 and rerank talk to `local` only. Pure.
 
@@ -191,6 +198,8 @@ def env_of_shell(local: LocalAws, shell: dict[str, str]) -> dict[str, str | None
         shell: its variables. An endpoint of one service, say, would otherwise still go before AWS_ENDPOINT_URL.
     """
     wanted = {**local.env(), "CDK_HOME": str(Home(local.home).cdk)}
+    if any(name.lower() in ("http_proxy", "all_proxy") for name in shell):
+        wanted |= without_proxy(shell)
     others = {name for name in shell if name.startswith(("AWS_", "AMAZON_")) and name.isidentifier()}
     unset = {"AWS_PROFILE", "AWS_DEFAULT_PROFILE", *others} - set(wanted)
     return {**dict.fromkeys(sorted(unset)), **wanted}
