@@ -9,6 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
+from botocore import exceptions
 from botocore.exceptions import NoCredentialsError, ParamValidationError, ReadTimeoutError
 from tests.client.conftest import Wire, scored
 
@@ -113,6 +114,26 @@ def test_attempts_are_the_clients_and_no_more(stub: Stub, turn: str) -> None:
     assert 3 == stub.count
 
 
+@pytest.mark.parametrize(
+    ("error", "passing"),
+    [
+        (exceptions.ConnectTimeoutError(endpoint_url="e"), True),
+        (exceptions.ConnectionClosedError(endpoint_url="e"), True),
+        (exceptions.EndpointConnectionError(endpoint_url="e"), True),
+        (exceptions.ProxyConnectionError(proxy_url="p"), True),
+        (exceptions.IncompleteReadError(actual_bytes=1, expected_bytes=2), True),
+        (exceptions.ResponseStreamingError(error="e"), True),
+        (exceptions.ReadTimeoutError(endpoint_url="e"), False),
+        (exceptions.SSLError(endpoint_url="e", error="certificate"), False),
+        (exceptions.NoCredentialsError(), False),
+        (exceptions.ParamValidationError(report="r"), False),
+    ],
+)
+def test_what_got_no_answer_passes_and_what_was_not_sent_does_not(error: Exception, passing: bool) -> None:
+    """A certificate, a parameter or missing keys stay as they are; a read timeout is the endpoint's own load."""
+    assert passing is failures.of_exception(error).passing
+
+
 def test_what_no_attempt_will_mend_is_tried_once(stub: Stub, monkeypatch: pytest.MonkeyPatch, runtime: Runtime) -> None:
     """Missing credentials and wrong arguments pass through as boto3's own errors, without a wait."""
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
@@ -166,23 +187,20 @@ def test_no_body_is_longer_than_max_payload_bytes(runtime: Runtime) -> None:
     assert 1 == caught.value.index
 
 
-def test_as_many_requests_as_allowed_are_in_flight(runtime: Runtime) -> None:
-    """max_concurrency of one call's requests run at a time, neither fewer nor more."""
-    together, lock, seen = threading.Barrier(3), threading.Lock(), [0, 0]  # in flight now, most at once
+def test_as_many_requests_as_allowed_are_in_flight(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
+    """max_concurrency of them: not fewer, for three meet; not more, for there are three threads."""
+    together, made = threading.Barrier(3), []
 
-    def counting(body: dict[str, Any]) -> tuple[int, dict[str, str], bytes]:
-        with lock:
-            seen[0] += 1
-            seen[1] = max(seen)
+    def meeting(body: dict[str, Any]) -> tuple[int, dict[str, str], bytes]:
         together.wait(20)  # passes only when three are here
-        with lock:
-            seen[0] -= 1
         return scored(body)
 
-    sending = RerankClient("e", client=runtime(Wire(counting)), max_documents_per_request=1, max_concurrency=3)
-    sending.rerank("q", ["a", "b", "c", "d", "e", "f"])
+    monkeypatch.setattr(client, "ThreadPoolExecutor", _counting(ThreadPoolExecutor, made))
+    sending = RerankClient("e", client=runtime(Wire(meeting)), max_documents_per_request=1, max_concurrency=3)
+    answer = sending.rerank("q", ["a", "b", "c", "d", "e", "f"])
 
-    assert [0, 3] == seen
+    assert 6 == answer.requests
+    assert [3] == [pool._max_workers for pool in made]
 
 
 def test_custom_attributes_go_with_each_request_and_come_back_in_order(runtime: Runtime) -> None:

@@ -95,21 +95,20 @@ def test_a_refused_request_changes_nothing(server: LocalServer) -> None:
     assert ["models"] == [bucket["Name"] for bucket in own.list_buckets()["Buckets"]]
 
 
-def test_a_refused_body_is_read_so_that_the_connection_goes_on(server: LocalServer) -> None:
-    """What is left unread would be taken for the next request of the same connection."""
+def test_a_refused_upload_gets_its_answer(server: LocalServer) -> None:
+    """Its body is not read, and neither resets the connection nor is taken for the next request."""
     header = {"Authorization": f"AWS4-HMAC-SHA256 Credential={key_id(OTHER)}/20260101/us-east-1/s3/aws4_request"}
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
     found = []
-    for headers in (header, {"Origin": "https://example.com"}):
-        connection.request("PUT", "/models/key", body=b"x" * 100_000, headers=headers)
-        found.append(connection.getresponse())
-        found[-1].read()
+    for method, path, body in (("PUT", "/models/key", b"x" * 1_000_000), ("HEAD", "/models", b""), ("GET", "/", b"")):
+        connection.request(method, path, body=body, headers=header)
+        reply = connection.getresponse()
+        found.append((reply.status, b"InvalidAccessKeyId" in reply.read()))
     connection.request("GET", HEALTH_PATH)
-    found.append(connection.getresponse())
-    found[-1].read()
+    found.append((connection.getresponse().status, False))
     connection.close()
 
-    assert [403, 403, 200] == [reply.status for reply in found]
+    assert [(403, True), (403, False), (403, True), (200, False)] == found
 
 
 def test_keys_that_this_aws_issued_are_its_own(server: LocalServer) -> None:

@@ -20,6 +20,7 @@ PROFILE = f"""region = ap-south-1
 endpoint_url = {NOWHERE}
 use_fips_endpoint = true
 ca_bundle = /nowhere.pem
+sdk_ua_app_id = of-the-user
 aws_access_key_id = real-key
 aws_secret_access_key = real-secret
 aws_session_token = real-token
@@ -41,6 +42,7 @@ LEAKS = {
     "endpoints ignored": {"AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "true"},
     "FIPS": {"AWS_USE_FIPS_ENDPOINT": "true"},
     "dual stack": {"AWS_USE_DUALSTACK_ENDPOINT": "true"},
+    "application": {"AWS_SDK_UA_APP_ID": "of-the-user"},
     "proxy": {"HTTP_PROXY": NOWHERE, "http_proxy": NOWHERE, "NO_PROXY": "", "no_proxy": ""},
 }
 
@@ -96,6 +98,7 @@ def test_nothing_of_the_users_gets_into_a_local_call(
     scope = headers["authorization"].split("Credential=")[1].split(",")[0].split("/")
     assert (key_id(aws.home), "eu-west-1", "sagemaker") == (scope[0], scope[2], scope[3])
     assert "testing" == headers["x-amz-security-token"]
+    assert "of-the-user" not in headers["user-agent"]
 
 
 @pytest.mark.parametrize("leak", ["session token", "profile", "credentials file"])

@@ -17,8 +17,7 @@ from rerank_ops.local.refusal import foreign_key
 from rerank_ops.local.state import HEALTH_PATH, STATUS_PATH
 
 _RESET_PATH = "/moto-api/reset"
-_DRAINED_BYTES = 64 * 1024 * 1024  # of a refused request; past that the connection is closed on its sender
-_PART_BYTES = 64 * 1024
+_QUESTION_BYTES = 64 * 1024  # GetCallerIdentity has no parameters: its body is a fraction of this
 
 Answer = Callable[..., Any]
 
@@ -51,7 +50,6 @@ class Router:
     def __call__(self, environ: dict[str, Any], start_response: Answer) -> Iterable[bytes]:
         """Answers one request."""
         if problem := _foreign(environ):
-            _drain(environ)
             return _json(start_response, "403 Forbidden", {"message": problem})
         path = environ.get("PATH_INFO", "")
         if path == HEALTH_PATH:
@@ -61,7 +59,6 @@ class Router:
         key = signed_with(environ)
         if key is not None and (problem := self._plane.stranger(key)) and not _asks_the_cdk_who_it_is(environ):
             status, headers, body = foreign_key(environ, problem)
-            _drain(environ)
             start_response(status, headers)
             return [] if environ.get("REQUEST_METHOD") == "HEAD" else [body]
         if is_runtime_path(path):
@@ -79,21 +76,11 @@ def _asks_the_cdk_who_it_is(environ: dict[str, Any]) -> bool:
     """
     announced = str(environ.get("CONTENT_LENGTH") or "")
     length = int(announced) if announced.isdigit() else 0
-    if service_of(environ) != "sts" or "aws-cdk" not in environ.get("HTTP_USER_AGENT", "") or length > _PART_BYTES:
+    if service_of(environ) != "sts" or "aws-cdk" not in environ.get("HTTP_USER_AGENT", "") or length > _QUESTION_BYTES:
         return False
     body = environ["wsgi.input"].read(length)
     environ["wsgi.input"] = io.BytesIO(body)
     return b"Action=GetCallerIdentity" in body
-
-
-def _drain(environ: dict[str, Any]) -> None:
-    """Reads the body of a request that is refused: what is left unread would be taken for the next request."""
-    announced = str(environ.get("CONTENT_LENGTH") or "")
-    left = _DRAINED_BYTES if environ.get("wsgi.input_terminated") else 0  # chunked, or no body
-    if announced.isdigit():
-        left = min(int(announced), _DRAINED_BYTES)
-    while left > 0 and (part := environ["wsgi.input"].read(min(left, _PART_BYTES))):
-        left -= len(part)
 
 
 def _foreign(environ: dict[str, Any]) -> str | None:
