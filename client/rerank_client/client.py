@@ -26,7 +26,8 @@ class RerankClient:
         region_name: AWS region; None takes the session's, then the CDK CLI's: see `rerank_client.aws`. Where nobody
             names one, that is us-east-1, with a warning.
         session: a boto3 Session, whose profile, keys and region count; None makes one by the CDK CLI's rule.
-        client: a ready `sagemaker-runtime` client; then region, session and timeouts are the caller's business.
+        client: a ready `sagemaker-runtime` client; then region, session, timeouts and boto3's own
+            retries, which multiply with `max_attempts`, are the caller's business.
         dialect: wire format; "jina" (`/v1/rerank`).
         max_payload_bytes: largest request body, in bytes; SageMaker's own limit is 6,291,456, serverless takes 4 MB.
         max_documents_per_request: documents of one request; lower it when a full request comes near 60 s.

@@ -121,6 +121,7 @@ class Aws:
         defaults: dict[str, Any] = {"retries": {"mode": "standard", "max_attempts": 4}, "connect_timeout": 10}
         if service == "sagemaker-runtime":
             defaults["read_timeout"] = RUNTIME_READ_TIMEOUT_S
+            defaults["retries"] = {"total_max_attempts": 1}  # RerankClient's own, which never repeats a read timeout
         if self.local_env:
             defaults["proxies"] = {}  # the address is this machine's
         return self.session().client(service, endpoint_url=self.endpoint_url, config=Config(**(defaults | config)))

@@ -60,6 +60,13 @@ def test_the_runtime_is_outwaited() -> None:
     assert config.read_timeout == 70
 
 
+def test_requests_to_an_endpoint_are_repeated_by_the_client_alone() -> None:
+    """boto3's standard retries would send a request again after a read timeout, four times for each of the client's."""
+    retries = Aws(local_env=LOCAL).client("sagemaker-runtime").meta.config.retries
+
+    assert 1 == retries["total_max_attempts"]
+
+
 def test_local_without_a_local_aws_says_how_to_start_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """In a folder where none runs."""
     monkeypatch.setenv("LOCAL_AWS_HOME", str(tmp_path))

@@ -165,7 +165,8 @@ def project_root(start: Path | None = None) -> Path:
         Missing: there is none.
     """
     here = (start or Path.cwd()).resolve()
-    for folder in (here, *here.parents, *(() if start else (CHECKOUT,))):
+    own: tuple[Path, ...] = () if start else (CHECKOUT,)
+    for folder in (here, *here.parents, *own):
         if (folder / "cdk.json").is_file():
             return folder
     raise Missing(f"No cdk.json in {here} or above.", tip="Run it inside the checkout.")
