@@ -259,3 +259,12 @@ def test_the_summary_says_what_was_not_checked_and_why(
     assert "Nothing has to be mended in what was checked.\n" in said
     assert f"Not checked: 5 ({', '.join(names)}), because: needs working credentials.\n" in said
     assert [(name, "needs working credentials") for name in names] == [(f["name"], f["found"]) for f in skipped]
+
+
+def test_a_profile_that_is_not_there_is_a_finding(bare: pytest.MonkeyPatch) -> None:
+    """And no end of the other checks: what needs credentials is skipped."""
+    bare.setenv("AWS_PROFILE", "missing")
+    found = list(account.findings(Aws(region=REGION), None, REGION))
+
+    assert (State.FAIL, "The config profile (missing) could not be found") == (found[0].state, found[0].found)
+    assert {State.SKIP} == {finding.state for finding in found[1:]}

@@ -37,7 +37,13 @@ def findings(aws: Aws, deployment: Any | None, region: str) -> Iterator[Finding]
 
 def credentials(aws: Aws) -> Finding:
     """Who is calling."""
-    if aws.session().get_credentials() is None:
+    from botocore.exceptions import BotoCoreError
+
+    try:
+        found = aws.session().get_credentials()
+    except BotoCoreError as error:  # a profile that is not there, a file that cannot be read
+        return fail("credentials", str(error), "Name another profile with AWS_PROFILE or --profile, or mend its file.")
+    if found is None:
         return warn(
             "credentials",
             "none found: only the AWS on this machine can be used",
