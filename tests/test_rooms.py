@@ -77,6 +77,20 @@ def test_rooms_import_only_what_they_may(room: str) -> None:
     assert [] == forbidden
 
 
+def test_only_the_rule_makes_sessions_of_boto3() -> None:
+    """Whoever makes one elsewhere follows boto3's own order of profiles and regions, and deploys where nobody calls."""
+    rule = {"client/rerank_client/aws.py", "scripts/rerank_ops/aws.py"}
+    server = {"scripts/rerank_ops/local/control/loopback.py"}  # calls itself, at an address and with keys of its own
+    found = {
+        path.relative_to(ROOT).as_posix()
+        for room in ROOMS
+        for path in sources(room)
+        if any(package(module) == "boto3" for module in imports(ast.parse(path.read_text(encoding="utf-8"))))
+    }
+
+    assert rule | server == found
+
+
 def test_the_engine_imports_what_awss_container_has() -> None:
     """The standard library, four libraries, and others inside functions only."""
     known = {*sys.stdlib_module_names, *ENGINE_LIBRARIES, *DOORS, "rerank_engine"}

@@ -1,13 +1,14 @@
 """`RerankClient`: one call in, however many requests out, one exact answer back."""
 
 import time
+import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from threading import Lock
 from typing import Any
 
-from rerank_client import failures
+from rerank_client import aws, failures
 from rerank_client.errors import InvalidCall
 from rerank_client.merge import PartAnswer, merge, parse
 from rerank_client.payload import MAX_PAYLOAD_BYTES, Part, split
@@ -22,9 +23,11 @@ class RerankClient:
 
     Args:
         endpoint_name: the endpoint's name.
-        region_name: AWS region; None takes the session's.
-        session: a boto3 Session; None takes the default one.
-        client: a ready `sagemaker-runtime` client; then region, session and timeouts are the caller's business.
+        region_name: AWS region; None takes the session's, then the CDK CLI's: see `rerank_client.aws`. Where nobody
+            names one, that is us-east-1, with a warning.
+        session: a boto3 Session, whose profile, keys and region count; None makes one by the CDK CLI's rule.
+        client: a ready `sagemaker-runtime` client; then region, session, timeouts and boto3's own
+            retries, which multiply with `max_attempts`, are the caller's business.
         dialect: wire format; "jina" (`/v1/rerank`).
         max_payload_bytes: largest request body, in bytes; SageMaker's own limit is 6,291,456, serverless takes 4 MB.
         max_documents_per_request: documents of one request; lower it when a full request comes near 60 s.
@@ -150,7 +153,6 @@ class RerankClient:
     def _runtime(self) -> Any:
         with self._lock:
             if self._client is None:
-                import boto3
                 from botocore.config import Config
 
                 config = Config(
@@ -158,9 +160,17 @@ class RerankClient:
                     retries={"total_max_attempts": 1},  # retries are this client's: botocore knows no ModelError
                     max_pool_connections=max(10, self._max_concurrency),
                 )
-                session = self._session or boto3.session.Session()
-                self._client = session.client("sagemaker-runtime", region_name=self._region_name, config=config)
+                name = self._region_name or (self._session.region_name if self._session else None) or _region()
+                session = self._session or aws.session(name)
+                self._client = session.client("sagemaker-runtime", region_name=name, config=config)
             return self._client
+
+
+def _region() -> str:
+    found = aws.region()
+    if found.source == aws.NOTHING:
+        warnings.warn(f"No AWS region is set: {found.value} is taken, as the CDK does. Set AWS_REGION.", stacklevel=2)
+    return str(found.value)
 
 
 def _given(**values: Any) -> dict[str, Any]:

@@ -60,9 +60,16 @@ def test_the_runtime_is_outwaited() -> None:
     assert config.read_timeout == 70
 
 
+def test_requests_to_an_endpoint_are_repeated_by_the_client_alone() -> None:
+    """boto3's standard retries would send a request again after a read timeout, four times for each of the client's."""
+    retries = Aws(local_env=LOCAL).client("sagemaker-runtime").meta.config.retries
+
+    assert 1 == retries["total_max_attempts"]
+
+
 def test_local_without_a_local_aws_says_how_to_start_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """In a folder where none runs."""
-    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("LOCAL_AWS_HOME", str(tmp_path))
     parser = ArgumentParser()
     aws_options(parser)
     with pytest.raises(NotFound, match="No local AWS is running") as caught:
@@ -111,3 +118,56 @@ def test_a_step_is_announced_and_timed(capsys: pytest.CaptureFixture[str]) -> No
 
     assert "── package\n" in capsys.readouterr().err
     assert ["package"] == list(seconds)
+
+
+@pytest.fixture
+def deployments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of deployments: one names a region, one does not, one is no TOML."""
+    (tmp_path / "abroad.toml").write_text('name = "abroad"\nregion = "sa-east-1"\n')
+    (tmp_path / "home.toml").write_text('name = "home"\n')
+    (tmp_path / "broken.toml").write_text("name = ")
+    monkeypatch.setattr("rerank_ops.aws.DEPLOYMENTS", tmp_path)
+    monkeypatch.setenv("AWS_REGION", "eu-west-1")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-west-2")
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("arguments", "region", "source"),
+    [
+        (["--deployment", "home"], "eu-west-1", "AWS_REGION"),
+        (["--deployment", "abroad"], "sa-east-1", "infra/deployments/abroad.toml"),
+        (["--deployment", "abroad", "--region", "eu-west-3"], "eu-west-3", "--region"),
+        (["--deployment", "broken"], "eu-west-1", "AWS_REGION"),
+        (["--deployment", "not-in-this-checkout"], "eu-west-1", "AWS_REGION"),
+        (["--endpoint", "e"], "eu-west-1", "AWS_REGION"),
+    ],
+)
+def test_a_deployment_is_called_in_the_region_it_is_deployed_to(
+    deployments: Path, arguments: list[str], region: str, source: str
+) -> None:
+    """The CDK takes the file's region before the environment's, so the commands do; a flag goes before both."""
+    parser = ArgumentParser()
+    parser.add_argument("--deployment", default="abroad")
+    parser.add_argument("--endpoint")
+    aws_options(parser)
+    aws = Aws.from_args(parser.parse_args(arguments))
+
+    assert (region, source) == (aws.region_in_force().value, aws.region_in_force().source)
+    assert region == aws.client("sqs").meta.region_name
+
+
+def test_a_region_that_nobody_names_is_told_once(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The CDK deploys into us-east-1 then: the command calls there, and says so."""
+    for name in ("AWS_REGION", "AMAZON_REGION", "AWS_DEFAULT_REGION", "AMAZON_DEFAULT_REGION", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+        monkeypatch.setenv(name, "/nowhere")
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    aws = Aws()
+    regions = {aws.client(service).meta.region_name for service in ("sqs", "sts")}
+
+    assert {"us-east-1"} == regions
+    assert 1 == capsys.readouterr().err.count("No AWS region is set: us-east-1 is taken, as the CDK does.")

@@ -28,7 +28,7 @@ class Running:
 
     def client(self, service: str) -> Any:
         if service not in self._clients:
-            session = boto3.session.Session("testing", "testing", region_name="us-east-1")
+            session = boto3.session.Session(self.server.key_id, "testing", region_name="us-east-1")
             config = Config(retries={"total_max_attempts": 1})
             self._clients[service] = session.client(service, endpoint_url=self.url, config=config)
         return self._clients[service]

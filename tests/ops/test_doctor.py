@@ -1,6 +1,7 @@
 """rerank doctor: what it finds, and the remedy it names."""
 
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +15,7 @@ from moto import mock_aws
 from rerank_infra.loading import load
 from rerank_ops import cli
 from rerank_ops.aws import Aws
-from rerank_ops.checks import account, machine
+from rerank_ops.checks import account, machine, target
 from rerank_ops.checks.base import State
 from rerank_ops.checks.deployment import read
 
@@ -184,3 +185,86 @@ def test_without_region_and_credentials_it_is_json_all_the_same(
     assert "warn" == found["region"]["state"]
     assert "skip" == found["endpoint quota"]["state"] == found["image"]["state"]
     assert all(finding["remedy"] for finding in found.values() if finding["state"] == "fail")
+
+
+@pytest.fixture
+def bare(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """A shell without variables of AWS, and no files."""
+    for name in [name for name in os.environ if name.startswith(("AWS_", "AMAZON_"))]:
+        monkeypatch.delenv(name)
+    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+        monkeypatch.setenv(name, os.devnull)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    return monkeypatch
+
+
+def findings_by_name(aws: Aws) -> dict[str, tuple[State, str]]:
+    return {finding.name: (finding.state, finding.found) for finding in target.findings(aws)}
+
+
+def test_profile_region_and_endpoint_are_told_with_their_origin(bare: pytest.MonkeyPatch) -> None:
+    """The variable, file or flag that each came from."""
+    nothing = findings_by_name(Aws())
+    for name, value in {"AWS_PROFILE": "work", "AWS_REGION": REGION, "AWS_ENDPOINT_URL": "http://127.0.0.1:1"}.items():
+        bare.setenv(name, value)
+    variables = findings_by_name(Aws())
+    flags = findings_by_name(Aws(region="eu-west-1", profile="mine", region_source="infra/deployments/x.toml"))
+    local = findings_by_name(Aws(local_env={"AWS_ENDPOINT_URL": "http://127.0.0.1:2", "AWS_REGION": "eu-west-2"}))
+
+    assert (State.OK, "default (nothing names one)") == nothing["profile"]
+    assert (State.WARN, "us-east-1 (nothing names one); the CDK takes the same") == nothing["region"]
+    assert (State.OK, "AWS (nothing names one)") == nothing["endpoint"]
+    assert (State.OK, "work (AWS_PROFILE)") == variables["profile"]
+    assert (State.OK, f"{REGION} (AWS_REGION)") == variables["region"]
+    assert (State.OK, "http://127.0.0.1:1 (AWS_ENDPOINT_URL)") == variables["endpoint"]
+    assert (State.OK, "mine (as given)") == flags["profile"]
+    assert flags["region"][1].startswith("eu-west-1 (infra/deployments/x.toml)")
+    assert (State.OK, "none (--local)") == local["profile"]
+    assert (State.OK, "eu-west-2 (--local)") == local["region"]
+    assert (State.OK, "http://127.0.0.1:2 (--local)") == local["endpoint"]
+
+
+def test_what_other_programs_read_differently_is_worth_a_look(bare: pytest.MonkeyPatch) -> None:
+    """Two regions, two profiles, one service that goes elsewhere, keys that go before the profile."""
+    for name, value in {
+        "AWS_REGION": REGION,
+        "AWS_DEFAULT_REGION": "us-west-2",
+        "AWS_PROFILE": "a",
+        "AWS_DEFAULT_PROFILE": "b",
+        "AWS_ENDPOINT_URL_S3": "http://127.0.0.1:1",
+        "AWS_ACCESS_KEY_ID": "key",
+    }.items():
+        bare.setenv(name, value)
+    found = findings_by_name(Aws())
+
+    assert (State.WARN, f"{REGION} (AWS_REGION); AWS_DEFAULT_REGION says us-west-2") == found["region"]
+    said = "a (AWS_PROFILE); keys come from AWS_ACCESS_KEY_ID; AWS_DEFAULT_PROFILE says b"
+    assert (State.WARN, said) == found["profile"]
+    assert State.WARN == found["endpoint"][0]
+    assert "http://127.0.0.1:1 (AWS_ENDPOINT_URL_S3) for s3" in found["endpoint"][1]
+
+
+def test_the_summary_says_what_was_not_checked_and_why(
+    bare: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nothing has to be mended only in what was looked at; --json has the reason of each check."""
+    bare.setattr(machine, "findings", lambda: iter(()))
+    code = cli.main(["doctor"])
+    said = capsys.readouterr().err
+    cli.main(["doctor", "--json"])
+    skipped = [finding for finding in json.loads(capsys.readouterr().out) if finding["state"] == "skip"]
+
+    names = ["bootstrap", "scaling role", "endpoint quota", "transform quota", "image"]
+    assert 0 == code
+    assert "Nothing has to be mended in what was checked.\n" in said
+    assert f"Not checked: 5 ({', '.join(names)}), because: needs working credentials.\n" in said
+    assert [(name, "needs working credentials") for name in names] == [(f["name"], f["found"]) for f in skipped]
+
+
+def test_a_profile_that_is_not_there_is_a_finding(bare: pytest.MonkeyPatch) -> None:
+    """And no end of the other checks: what needs credentials is skipped."""
+    bare.setenv("AWS_PROFILE", "missing")
+    found = list(account.findings(Aws(region=REGION), None, REGION))
+
+    assert (State.FAIL, "The config profile (missing) could not be found") == (found[0].state, found[0].found)
+    assert {State.SKIP} == {finding.state for finding in found[1:]}

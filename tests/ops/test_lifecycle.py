@@ -1,18 +1,20 @@
 """Finding, starting and stopping the local AWS without touching anyone else's processes."""
 
+import json
 import os
 import socket
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
 
 from rerank_ops.errors import NotFound, Refused
-from rerank_ops.local import lifecycle
-from rerank_ops.local.state import Home, LocalAws, without_aws
+from rerank_ops.local import lifecycle, state
+from rerank_ops.local.state import HOME_VARIABLE, Home, LocalAws, env_of_shell, without_aws
 
 
 @pytest.fixture
@@ -40,11 +42,70 @@ def test_a_home_is_found_from_any_folder_below(tmp_path: Path, monkeypatch: pyte
     below = tmp_path / "a" / "b"
     below.mkdir(parents=True)
     monkeypatch.chdir(below)
+    monkeypatch.delenv(HOME_VARIABLE, raising=False)
+    monkeypatch.setattr(state, "CHECKOUT", tmp_path / "no-checkout")
     nowhere = Home.of()
     (tmp_path / ".rerank" / "local").mkdir(parents=True)
 
     assert below / ".rerank" / "local" == nowhere.folder
     assert tmp_path / ".rerank" / "local" == Home.of().folder
+
+
+def test_a_project_has_one_home_from_wherever_the_command_is_given(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before the first `up`, too: below its cdk.json, and from a folder outside; LOCAL_AWS_HOME goes before."""
+    project, below, outside = (tmp_path / name for name in ("project", "project/training", "elsewhere"))
+    for folder in (below, outside):
+        folder.mkdir(parents=True)
+    (project / "cdk.json").write_text("{}")
+    monkeypatch.delenv(HOME_VARIABLE, raising=False)
+    monkeypatch.setattr(state, "CHECKOUT", project)
+    found = []
+    for folder in (project, below, outside):
+        monkeypatch.chdir(folder)
+        found.append(Home.of().folder)
+    monkeypatch.setenv(HOME_VARIABLE, str(outside / "home"))
+
+    assert [project / ".rerank" / "local"] * 3 == found
+    assert outside / "home" == Home.of().folder
+    assert below == Home.of(below).folder
+
+
+@pytest.fixture
+def neighbour(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Path, str]]:
+    """Home and URL of another project's local AWS, and a program that is none, on the ports that are looked at."""
+
+    class Health(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            body = json.dumps({"pid": 1, "home": "/other/.rerank/local"}).encode()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            """Quiet."""
+
+    with HTTPServer(("127.0.0.1", 0), Health) as server, socket.socket() as mute:
+        mute.bind(("127.0.0.1", 0))
+        port = server.server_address[1]
+        monkeypatch.setattr(state, "PORTS", [mute.getsockname()[1], port])
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield Path("/other/.rerank/local"), f"http://127.0.0.1:{port}"
+        server.shutdown()
+        thread.join()
+
+
+def test_where_none_runs_those_of_other_projects_are_named(home: Home, neighbour: tuple[Path, str]) -> None:
+    """So that nobody starts a second one for want of knowing where the first is."""
+    with pytest.raises(NotFound) as caught:
+        LocalAws.load(home)
+
+    assert f"That of {neighbour[0]} runs at {neighbour[1]}." in str(caught.value)
+    assert "LOCAL_AWS_HOME" in str(caught.value.tip)
+    assert "rerank local up" in str(caught.value.tip)
 
 
 def test_what_was_saved_is_loaded(home: Home) -> None:
@@ -97,7 +158,21 @@ def test_nothing_of_the_users_account_is_passed_on() -> None:
     """Keys, profiles and endpoints of the surrounding shell are left out."""
     shell = {"AWS_PROFILE": "prod", "AWS_ACCESS_KEY_ID": "AKIA", "CDK_DEFAULT_ACCOUNT": "1", "PATH": "/bin"}
 
-    assert {"PATH": "/bin"} == without_aws(shell)
+    assert {"PATH": "/bin"} == without_aws(shell | {"AMAZON_REGION": "eu-west-1"})
+
+
+def test_a_shell_is_rid_of_what_would_go_before_the_local_aws(home: Home) -> None:
+    """An endpoint of one service, a switch that ignores endpoints, a profile; other variables are left alone."""
+    local = record(home, 1)
+    shell = {"AWS_ENDPOINT_URL_S3": "https://real", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "true", "PATH": "/bin"}
+    found = env_of_shell(local, shell | {"AMAZON_REGION": "eu-west-1", "AWS_ENDPOINT_URL": "http://stale"})
+
+    unset = [name for name, value in found.items() if value is None]
+    assert ["AMAZON_REGION", "AWS_DEFAULT_PROFILE", "AWS_ENDPOINT_URL_S3"] == unset[:3]
+    assert ["AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "AWS_PROFILE"] == unset[3:]
+    assert {**local.env(), "CDK_HOME": str(home.cdk)} == {name: found[name] for name in found if name not in unset}
+    behind_proxy = env_of_shell(local, {"http_proxy": "http://proxy", "NO_PROXY": "intranet"})
+    assert "intranet,127.0.0.1,localhost" == behind_proxy["NO_PROXY"] == behind_proxy["no_proxy"]
 
 
 def test_the_newest_log_of_each_variant_is_shown(home: Home) -> None:

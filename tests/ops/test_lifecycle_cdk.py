@@ -10,6 +10,7 @@ import pytest
 from rerank_ops.errors import Missing
 from rerank_ops.local import cdk, cdk_cli
 from rerank_ops.local.cdk_cli import CdkFailed, Cli, Node
+from rerank_ops.local.identity import key_id
 from rerank_ops.local.state import ACCOUNT, LocalAws
 
 
@@ -133,6 +134,6 @@ def test_the_app_sees_the_local_account_only(tmp_path: Path, monkeypatch: pytest
     found = cdk.environment(local)
 
     assert "AWS_PROFILE" not in found
-    assert ("http://127.0.0.1:4510", "testing") == (found["AWS_ENDPOINT_URL"], found["AWS_ACCESS_KEY_ID"])
+    assert ("http://127.0.0.1:4510", key_id(tmp_path)) == (found["AWS_ENDPOINT_URL"], found["AWS_ACCESS_KEY_ID"])
     assert (ACCOUNT, "us-east-1") == (found["CDK_DEFAULT_ACCOUNT"], found["CDK_DEFAULT_REGION"])
     assert str(tmp_path / "cdk") == found["CDK_HOME"]

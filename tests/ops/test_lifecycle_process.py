@@ -56,7 +56,7 @@ def bundle() -> bytes:
 
 
 def client(local: LocalAws, service: str) -> Any:
-    session = boto3.session.Session("testing", "testing", region_name=local.region)
+    session = boto3.session.Session(local.env()["AWS_ACCESS_KEY_ID"], "testing", region_name=local.region)
     return session.client(service, endpoint_url=local.endpoint_url)
 
 

@@ -12,13 +12,13 @@ SCALING_SERVICE = "sagemaker.application-autoscaling.amazonaws.com"
 _BRIEF = {"connect_timeout": 5, "read_timeout": 10, "retries": {"mode": "standard", "max_attempts": 2}}
 
 
-def findings(aws: Aws, deployment: Any | None, region: str | None) -> Iterator[Finding]:
+def findings(aws: Aws, deployment: Any | None, region: str) -> Iterator[Finding]:
     """Everything about the account; `deployment` is a rerank_infra Deployment, None when its file could not be read."""
-    who = credentials(aws) if region else skip("credentials", "no region to ask in")
+    who = credentials(aws)
     yield who
-    if who.state is not State.OK or region is None:
+    if who.state is not State.OK:
         for name in ("bootstrap", "scaling role", "endpoint quota", "transform quota", "image"):
-            yield skip(name, "needs credentials and a region")
+            yield skip(name, "needs working credentials")
         return
     yield bootstrap(aws, region)
     yield scaling_role(aws)
@@ -35,17 +35,15 @@ def findings(aws: Aws, deployment: Any | None, region: str | None) -> Iterator[F
         yield image(aws, deployment, region)
 
 
-def region_of(aws: Aws) -> tuple[Finding, str | None]:
-    """The region calls go to."""
-    name: str | None = aws.session().region_name
-    if name is None:
-        return warn("region", "none set", "Set AWS_REGION, or pass --region."), None
-    return ok("region", name), name
-
-
 def credentials(aws: Aws) -> Finding:
     """Who is calling."""
-    if aws.session().get_credentials() is None:
+    from botocore.exceptions import BotoCoreError
+
+    try:
+        found = aws.session().get_credentials()
+    except BotoCoreError as error:  # a profile that is not there, a file that cannot be read
+        return fail("credentials", str(error), "Name another profile with AWS_PROFILE or --profile, or mend its file.")
+    if found is None:
         return warn(
             "credentials",
             "none found: only the AWS on this machine can be used",

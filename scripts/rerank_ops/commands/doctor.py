@@ -1,14 +1,15 @@
 """rerank doctor: what is missing for which step, and the remedy."""
 
 import argparse
-from dataclasses import replace
+from collections.abc import Sequence
 from typing import Any
 
 from rerank_ops import console
 from rerank_ops.aws import Aws, aws_options
 
 EPILOG = """\
-Nothing is changed. Without a network or credentials it says so and checks the rest.
+Nothing is changed. Without a network or credentials it says what it did not check, and checks the rest.
+Profile, region and endpoint are shown with the variable, file or flag that each comes from.
 Exit code 1 when something will not work until its remedy is applied; warnings alone exit with 0.
 
 examples:
@@ -34,23 +35,33 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Runs every check and shows the findings; 1 when one of them failed."""
-    from rerank_ops.checks import account, deployment, machine
+    from rerank_ops.checks import account, deployment, machine, target
     from rerank_ops.checks.base import Finding, State
 
     aws = Aws.from_args(args)
     found: list[Finding] = [*machine.findings()]
     read, loaded = deployment.read(args.deployment)
-    found.append(read)
-    if aws.region is None and loaded is not None:
-        aws = replace(aws, region=loaded.region)
-    region, name = account.region_of(aws)
-    found += [region, *account.findings(aws, loaded, name)]
+    found += [read, *target.findings(aws), *account.findings(aws, loaded, str(aws.region_in_force().value))]
     if args.json:
         console.emit([finding.as_dict() for finding in found])
     else:
         console.table(("check", "state", "found", "remedy"), [(f.name, f.state, f.found, f.remedy) for f in found])
-    failed, doubtful = (", ".join(f.name for f in found if f.state is state) for state in (State.FAIL, State.WARN))
-    console.talk(f"Has to be mended: {failed}." if failed else "Nothing has to be mended.")
+    failed, doubtful, skipped = (
+        [f for f in found if f.state is state] for state in (State.FAIL, State.WARN, State.SKIP)
+    )
+    if failed:
+        console.talk(f"Has to be mended: {_names(failed)}.")
+    elif skipped:
+        console.talk("Nothing has to be mended in what was checked.")
+    else:
+        console.talk("Nothing has to be mended.")
     if doubtful:
-        console.talk(f"Worth a look: {doubtful}.")
+        console.talk(f"Worth a look: {_names(doubtful)}.")
+    for why in dict.fromkeys(f.found for f in skipped):
+        of = [f for f in skipped if f.found == why]
+        console.talk(f"Not checked: {len(of)} ({_names(of)}), because: {why}.")
     return 1 if failed else 0
+
+
+def _names(findings: Sequence[Any]) -> str:
+    return ", ".join(finding.name for finding in findings)

@@ -46,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
     documents = gather(args.documents, args.file, sys.stdin)
     aws = Aws.from_args(args)
     endpoint = args.endpoint or parameter(deployment_parameters(aws, args.deployment), args.deployment, "endpoint-name")
-    client = RerankClient(endpoint, client=aws.client("sagemaker-runtime", retries={"total_max_attempts": 1}))
+    client = RerankClient(endpoint, client=aws.client("sagemaker-runtime"))
     started = time.perf_counter()
     answer = client.rerank(args.query, documents, top_n=args.top_n, return_documents=True)
     elapsed_ms = 1000 * (time.perf_counter() - started)

@@ -1,8 +1,10 @@
 """rerank local: an AWS on this machine."""
 
 import argparse
+import os
 import shlex
 import threading
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,15 @@ examples:
   eval "$(rerank local env)"          point this shell at it: aws, cdk, boto3
   rerank local down                   stop everything
 
-It listens on 127.0.0.1 only, and forgets everything when it stops.
+It listens on 127.0.0.1 only, and forgets everything when it stops. It answers the keys that `env` gives for it, so a
+shell that still points at another one is refused.
+
+--json writes one value to stdout:
+  up      {"endpoint_url", "home", "pid", "port", "region", "started_at", "started": whether this call started it}
+  status  {"endpoint_url", "home", "pid", "region", "started_at", "endpoints": […], "transform_jobs": […]}
+  logs    [{"path", "lines": […]}, …]
+  env     {variable: value}, null for a variable to unset
+  down    {"home", "was_running"}
 """
 
 
@@ -35,17 +45,17 @@ def add_parser(subparsers: Any) -> None:
     up.add_argument("--region", default="us-east-1", help="region of its clients (default: us-east-1)")
     up.add_argument("--no-bootstrap", action="store_true", help="leave out `cdk bootstrap`")
     status = verbs.add_parser("status", help="endpoints, processes and jobs")
-    console.json_option(status)
     logs = verbs.add_parser("logs", help="logs of an endpoint, a transform job, or the server itself")
     logs.add_argument("name", nargs="?", help="endpoint or transform job (default: the server)")
-    logs.add_argument("-f", "--follow", action="store_true", help="go on as lines are added, until Ctrl-C")
+    how = logs.add_mutually_exclusive_group()
+    how.add_argument("-f", "--follow", action="store_true", help="go on as lines are added, until Ctrl-C")
     logs.add_argument("-n", "--lines", type=int, default=50, metavar="N", help="how many of the last lines (50)")
     env = verbs.add_parser("env", help='print variables for the shell: eval "$(rerank local env)"')
     down = verbs.add_parser("down", help="stop it and every model process")
     for verb in (up, status, logs, env, down):
-        verb.add_argument(
-            "--home", type=Path, metavar="DIR", help="its folder (default: .rerank/local of this project)"
-        )
+        help_ = "its folder (default: LOCAL_AWS_HOME, or .rerank/local of this project)"
+        verb.add_argument("--home", type=Path, metavar="DIR", help=help_)
+        console.json_option(how if verb is logs else verb)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -57,17 +67,24 @@ def run(args: argparse.Namespace) -> int:
 
 def _up(args: argparse.Namespace, home: Any) -> int:
     from rerank_ops.local import lifecycle
+    from rerank_ops.local.state import LocalAws
 
-    lifecycle.up(home, say=console.talk, port=args.port, region=args.region, bootstrap=not args.no_bootstrap)
+    before = LocalAws.recorded(home)
+    local = lifecycle.up(home, say=console.talk, port=args.port, region=args.region, bootstrap=not args.no_bootstrap)
     console.talk('Use it:  --local with every rerank command, or  eval "$(rerank local env)"')
     console.talk("Stop it: rerank local down")
+    if args.json:
+        console.emit({**asdict(local), "started": local != before})
     return 0
 
 
 def _down(args: argparse.Namespace, home: Any) -> int:
     from rerank_ops.local import lifecycle
 
-    console.talk("Down." if lifecycle.down(home, say=console.talk) else "The local AWS was not running.")
+    was_running = lifecycle.down(home, say=console.talk)
+    console.talk("Down." if was_running else f"No local AWS was running in {home.folder}.")
+    if args.json:
+        console.emit({"home": home.folder, "was_running": was_running})
     return 0
 
 
@@ -104,13 +121,25 @@ def _status(args: argparse.Namespace, home: Any) -> int:
 
 def _logs(args: argparse.Namespace, home: Any) -> int:
     from rerank_ops.local import lifecycle
+    from rerank_ops.local.state import LocalAws
 
+    recorded = LocalAws.recorded(home)
+    if args.follow or not home.server_log.is_file():
+        LocalAws.load(home)  # raises NotFound: nothing will be added, and there is nothing to show
+    elif recorded is None or not recorded.is_alive():
+        console.warn(f"No local AWS is running in {home.folder}: these lines are of the last one.")
     paths = lifecycle.log_files(home, args.name)
     added = lifecycle.follow(paths, threading.Event()) if args.follow else ()
-    for path in paths:
+    shown = {path: lifecycle.tail(path, args.lines) for path in paths}
+    if args.json:
+        console.emit([{"path": path, "lines": lines} for path, lines in shown.items()])
+        return 0
+    for path, lines in shown.items():
         if len(paths) > 1:
             console.talk(f"==> {path} <==")
-        for line in lifecycle.tail(path, args.lines):
+        if not lines:
+            console.talk(f"{path} has no lines yet.")
+        for line in lines:
             print(line)
     for line in added:
         print(line, flush=True)
@@ -118,14 +147,16 @@ def _logs(args: argparse.Namespace, home: Any) -> int:
 
 
 def _env(args: argparse.Namespace, home: Any) -> int:
-    from rerank_ops.local.cdk import environment
-    from rerank_ops.local.state import LocalAws
+    from rerank_ops.local.state import LocalAws, env_of_shell
 
-    local = LocalAws.load(home)
-    variables = {**local.env(), "CDK_HOME": environment(local)["CDK_HOME"]}
-    print("unset AWS_PROFILE AWS_DEFAULT_PROFILE")
+    variables = env_of_shell(LocalAws.load(home), dict(os.environ))
+    if args.json:
+        console.emit(variables)
+        return 0
+    print(f"unset {' '.join(name for name, value in variables.items() if value is None)}")
     for name, value in variables.items():
-        print(f"export {name}={shlex.quote(value)}")
+        if value is not None:
+            print(f"export {name}={shlex.quote(value)}")
     return 0
 
 

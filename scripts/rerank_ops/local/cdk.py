@@ -7,9 +7,10 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from rerank_ops.aws import Aws
 from rerank_ops.errors import NotFound, Refused
 from rerank_ops.local.cdk_cli import Say, ensure_cli, is_detail, project_root
-from rerank_ops.local.state import ACCOUNT, Home, LocalAws, without_aws
+from rerank_ops.local.state import ACCOUNT, Home, LocalAws, without_aws, without_proxy
 
 BOOTSTRAP_STACK = "CDKToolkit"
 _QUIET = ("--no-notices", "--no-version-reporting")
@@ -22,8 +23,9 @@ def environment(local: LocalAws) -> dict[str, str]:
     home = Home(local.home)
     return {
         **without_aws(dict(os.environ)),
+        **without_proxy(dict(os.environ)),
         **local.env(),
-        "CDK_HOME": str(home.cdk),  # else the CLI caches "key testing → moto's account" among the user's own
+        "CDK_HOME": str(home.cdk),  # else the CLI caches "this key → moto's account" among the user's own
         "CDK_DEFAULT_ACCOUNT": ACCOUNT,
         "CDK_DEFAULT_REGION": local.region,
     }
@@ -130,8 +132,4 @@ def _briefly(say: Say) -> Say:
 
 
 def _client(local: LocalAws, service: str) -> Any:
-    from boto3.session import Session
-
-    env = local.env()
-    keys = {"aws_access_key_id": env["AWS_ACCESS_KEY_ID"], "aws_secret_access_key": env["AWS_SECRET_ACCESS_KEY"]}
-    return Session(**keys, region_name=local.region).client(service, endpoint_url=local.endpoint_url)
+    return Aws(local_env=local.env()).client(service)

@@ -17,6 +17,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from rerank_ops.errors import Missing, Unfinished
+from rerank_ops.local.state import CHECKOUT
 
 VERSION = "2.1148.1"
 OLDEST_NODE = 18
@@ -158,13 +159,14 @@ def ensure_cli(root: Path, say: Say) -> Cli:
 
 
 def project_root(start: Path | None = None) -> Path:
-    """The folder of cdk.json: the current one or a parent.
+    """The folder of cdk.json: `start` or a parent; by default the current folder, a parent, or this command's checkout.
 
     Raises:
         Missing: there is none.
     """
     here = (start or Path.cwd()).resolve()
-    for folder in (here, *here.parents):
+    own: tuple[Path, ...] = () if start else (CHECKOUT,)
+    for folder in (here, *here.parents, *own):
         if (folder / "cdk.json").is_file():
             return folder
     raise Missing(f"No cdk.json in {here} or above.", tip="Run it inside the checkout.")

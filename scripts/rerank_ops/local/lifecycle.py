@@ -16,9 +16,8 @@ from rerank_ops.local import cdk
 from rerank_ops.local.cdk_cli import CdkFailed, Say
 from rerank_ops.local.data.leftovers import stop_leftovers
 from rerank_ops.local.processes import command_of, is_running
-from rerank_ops.local.state import Home, LocalAws, without_aws
+from rerank_ops.local.state import PORTS, Home, LocalAws, running, without_aws
 
-PORTS = range(4510, 4610)  # below every system's ephemeral range, clear of the data plane's
 _START_TIMEOUT_S = 60.0
 _STOP_TIMEOUT_S = 45.0  # model processes get 30 s to drain
 _TAIL_LINES = 15
@@ -43,10 +42,12 @@ def up(
         Refused: the port is taken.
         Unfinished: the server did not come up; the text holds the end of its log.
     """
-    running = LocalAws.recorded(home)
-    if running is not None and running.is_alive():
-        say(f"The local AWS is already up at {running.endpoint_url} (pid {running.pid}).")
-        return running
+    before = LocalAws.recorded(home)
+    if before is not None and before.is_alive():
+        say(f"The local AWS of {home.folder} is already up at {before.endpoint_url} (pid {before.pid}).")
+        return before
+    for other in running():
+        say(f"Another local AWS runs at {other.endpoint_url}: that of {other.home}. This one is of {home.folder}.")
     _sweep(home, say)
     for stale in (home.logs, home.cdk / "assemblies"):  # of an AWS that has forgotten everything
         shutil.rmtree(stale, ignore_errors=True)
@@ -129,6 +130,8 @@ def _spawn(home: Home, port: int, region: str, say: Say) -> LocalAws:
     command += ["--port", str(port), "--home", str(home.folder), "--region", region]
     environment = {
         **without_aws(dict(os.environ)),
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
         "TMPDIR": str(home.work),
         "MOTO_DISABLE_GLOBAL_CORS": "true",
         "PYTHONUNBUFFERED": "1",

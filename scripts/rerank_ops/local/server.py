@@ -16,6 +16,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from rerank_ops.local import identity, refusal
 from rerank_ops.local.control import install, loopback, sagemaker_api
 from rerank_ops.local.data.endpoints import EndpointFleet
 from rerank_ops.local.data.s3 import fetcher
@@ -54,13 +55,15 @@ class LocalServer:
                 log.debug('"%s" %s %s', self.requestline, code, size)
 
         install()
+        identity.install()
         self.home, self.region = home, region
         home.logs.mkdir(parents=True, exist_ok=True)
         router = Router(self, DomainDispatcherApplication(create_backend_app))
         self._server = make_server(HOST, port, router, threaded=True, request_handler=Handler)
         self.port = int(self._server.server_address[1])
         self.url = f"http://{HOST}:{self.port}"
-        loopback.serve_at(self.url)
+        self.key_id = identity.key_id(home.folder)
+        loopback.serve_at(self.url, self.key_id)
         fetch = fetcher(lambda: loopback.client("s3", region))
         self.fleet = EndpointFleet(fetch, home.logs, account_id=ACCOUNT, region=region)
         self._jobs: dict[str, JobView] = {}
@@ -100,6 +103,12 @@ class LocalServer:
             "endpoints": [asdict(view) for view in views],
             "transform_jobs": [asdict(view) for view in self._jobs.values()],
         }
+
+    def stranger(self, key: str) -> str | None:
+        """Why a request signed with this access key id is not for us; None when it is."""
+        if key == self.key_id or identity.issued_here(key):
+            return None
+        return refusal.message(key, self.home.folder, self.url)
 
     def reset(self) -> None:
         """Stops every endpoint and job."""

@@ -8,12 +8,13 @@ from rerank_ops.local.control.errors import ControlError
 ACCOUNT = "123456789012"  # moto's account; the local AWS has no other
 
 _server_url: str | None = None
+_key_id = "testing"  # what moto expects; no secret
 
 
-def serve_at(url: str | None) -> None:
-    """Points the clients at `url`, the server in this process; None: back to `mock_aws`."""
-    global _server_url
-    _server_url = url
+def serve_at(url: str | None, key_id: str = "testing") -> None:
+    """Points the clients at `url`, the server in this process, which knows `key_id`; None: back to `mock_aws`."""
+    global _server_url, _key_id
+    _server_url, _key_id = url, key_id
 
 
 def server_url() -> str | None:
@@ -32,15 +33,16 @@ def client(service: str, region: str) -> Any:
 
         if not MockAWS._mocks_active:
             raise ControlError("No local AWS: start the server, or use moto's mock_aws around the call")
-    return _client(service, region, _server_url)
+    return _client(service, region, _server_url, _key_id)
 
 
 @lru_cache(maxsize=128)
-def _client(service: str, region: str, url: str | None) -> Any:
+def _client(service: str, region: str, url: str | None, key_id: str) -> Any:
     from boto3.session import Session
     from botocore.config import Config
 
-    keys = {"aws_access_key_id": "testing", "aws_secret_access_key": "testing"}  # what moto expects; no secret
+    keys = {"aws_access_key_id": key_id, "aws_secret_access_key": "testing"}  # no secret
     session = Session(**keys, region_name=region)
-    config = Config(retries={"total_max_attempts": 1}, s3={"addressing_style": "path"}, read_timeout=600)
+    retries = {"total_max_attempts": 1}
+    config = Config(retries=retries, s3={"addressing_style": "path"}, read_timeout=600, proxies={})
     return session.client(service, endpoint_url=url, config=config)
