@@ -7,7 +7,7 @@ from it.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +28,14 @@ class Teacher(Protocol):
         ...
 
 
+def save_arrays(path: Path, **arrays: NDArray[Any]) -> None:
+    """Write one .npz file atomically: a run that is stopped meanwhile leaves none."""
+    part = path.with_name(f"{path.name}.part")
+    with part.open("wb") as file:
+        np.savez(file, **arrays)
+    part.replace(path)
+
+
 @dataclass(frozen=True)
 class Lists:
     """Candidates of each query: column 0 is the positive (or the best by BM25 where none is known), then hard, then
@@ -46,8 +54,14 @@ class Lists:
     hard: int
 
     def save(self, path: Path) -> None:
-        """Writes one .npz file."""
-        np.savez(path, candidates=self.candidates, scores=self.scores, labelled=self.labelled, hard=self.hard)
+        """Writes one .npz file, atomically."""
+        save_arrays(
+            path,
+            candidates=self.candidates,
+            scores=self.scores,
+            labelled=self.labelled,
+            hard=np.array(self.hard),
+        )
 
     @classmethod
     def load(cls, path: Path) -> "Lists":
@@ -88,6 +102,7 @@ def mine(
     columns = 1 + hard + random
     if len(text.passages) < columns:
         raise DataError(f"There are {len(text.passages)} passages; lists of {columns} cannot be drawn from them.")
+    report(0.0)  # making the index takes a while, and says nothing
     bm25 = Bm25(text.passages)
     draw = np.random.default_rng(seed)
     candidates = np.empty((len(text.queries), columns), dtype=np.int32)
