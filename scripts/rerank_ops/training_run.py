@@ -53,7 +53,7 @@ def carry_out(args: argparse.Namespace, options: "RunOptions") -> int:
         "ndcg_at_start": done.history[0].get("ndcg") if done.history else None,
         "best_ndcg": done.best_ndcg if done.best_ndcg >= 0 else None,
         "best_step": done.best_step if done.history else None,
-        "improved": done.improved,
+        "improved": done.improved if ended else None,
     }
     for warning in warnings:
         console.warn(warning)

@@ -90,7 +90,7 @@ def test_required_files_are_required(checkpoint: Path, name: str) -> None:
     [
         (
             b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n",
-            "holds Git LFS pointers in place of model.safetensors",
+            "Git LFS pointers in place of model",
         ),
         (b"", "cut short"),
         (b"\x02\0\0\0\0\0\0\0[]", "not a JSON object"),

@@ -4,7 +4,7 @@ Everything a training run needs of its teachers is computed here once and kept i
 from it.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -86,7 +86,7 @@ def mine(
 ) -> Lists:
     """Lists of 1 + `hard` + `random` passages for each query.
 
-    The hard ones are those that `own` names for the query (negatives that came with it, passages that were scored for
+    A passage that is known to answer the query is none of its negatives. The hard ones are those that `own` names for the query (negatives that came with it, passages that were scored for
     it), then BM25's best others. `report` is told how much is done (0..1).
 
     The mixture is the weighted sum of the teachers' scores, each standardised by its mean and deviation over the
@@ -109,17 +109,31 @@ def mine(
     scores = np.zeros((len(text.queries), columns), dtype=np.float32)
     for n, query in enumerate(text.queries):
         lexical = bm25.scores(query)
-        ranked = best(lexical, hard + 1)
+        known = set(text.known[n]) if text.known else set()
+        ranked = best(lexical, min(hard + 1 + len(known), len(text.passages)))
         first = text.positives[n] if text.positives[n] >= 0 else int(ranked[0])
-        taken = list(dict.fromkeys([first, *own(n), *map(int, ranked)]))[: hard + 1]
+        wrong = known | {first}  # what no list may hold as a negative
+        others = [p for p in dict.fromkeys([*own(n), *map(int, ranked)]) if p not in wrong][:hard]
+        if len(others) < hard or len(wrong) >= len(text.passages):
+            raise DataError(
+                f"{len(known)} passages answer {query!r}; that leaves fewer than {hard} others.", tip="Lower --hard."
+            )
         report(n / len(text.queries))
-        chosen = np.array([*taken, *draw.integers(len(text.passages), size=random)], dtype=np.int64)
+        drawn = [_other(int(p), wrong, len(text.passages)) for p in draw.integers(len(text.passages), size=random)]
+        chosen = np.array([first, *others, *drawn], dtype=np.int64)
         candidates[n] = chosen
         for name, weight in named.items():
             found = teachers[name].score(n, chosen) if name in teachers else lexical[chosen]
             scores[n] += weight * standardised(found, slice(0, hard + 1))
     np.maximum(scores, LOWEST, out=scores)
     return Lists(candidates, scores, np.array(text.positives) >= 0, hard)
+
+
+def _other(passage: int, wrong: Container[int], count: int) -> int:
+    """`passage`, or the next of `count` that is not in `wrong`."""
+    while passage in wrong:
+        passage = (passage + 1) % count
+    return passage
 
 
 def standardised(scores: NDArray[np.float32], among: slice) -> NDArray[np.float32]:

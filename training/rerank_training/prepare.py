@@ -15,7 +15,7 @@ from rerank_training.errors import DataError
 from rerank_training.initial import Lexicon
 from rerank_training.lexicon import make_lexicon
 from rerank_training.mining import Lists, mine, save_arrays
-from rerank_training.passages import TrainingText, make_text
+from rerank_training.passages import TrainingText, known_answers, make_text
 from rerank_training.stored import Recorded, StoredTeacher, write_scores
 from rerank_training.teachers import Report, open_teacher, teacher_path
 from rerank_training.texts import Example, Excluded, read_examples
@@ -183,7 +183,8 @@ def plain_text(examples: list[Example]) -> TrainingText:
             places.setdefault(passage, len(places))
     positives = tuple(places[example.positives[0]] if example.positives else -1 for example in examples)
     others = tuple(tuple(places[other] for other in example.others) for example in examples)
-    return TrainingText(tuple(places), tuple(example.query for example in examples), positives, len(examples), others)
+    queries, known = tuple(example.query for example in examples), tuple(known_answers(examples, places))
+    return TrainingText(tuple(places), queries, positives, len(examples), others, known)
 
 
 def _examples(options: DataOptions) -> tuple[list[Example], list[int]]:
