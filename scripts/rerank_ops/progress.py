@@ -70,16 +70,17 @@ class Pace:
     def __init__(self, report: Meter, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._report, self._clock = report, clock
         self._started: tuple[float, float] | None = None
-        self._told = 0.0
+        self._told = self._done = 0.0
 
     def __call__(self, done: float, of: float, note: str) -> None:
         """`done` of `of` is done."""
         now = self._clock()
-        if self._started is None or done < self._started[1]:  # the first, or a new round of the same work
+        if self._started is None or done < self._done:  # the first, or a new round of the same work
             self._started = now, done
         elif done < of and now - self._told < min(MOST_S, max(LEAST_S, (now - self._started[0]) / 100)):
+            self._done = done
             return
-        self._told = now
+        self._told, self._done = now, done
         began, before = self._started
         left = (now - began) * (of - done) / (done - before) if done > before else None
         told = "" if left is None or done >= of else f", {duration(left)} left"

@@ -195,7 +195,7 @@ def test_a_step_takes_the_scheduled_rate_of_its_group(setting: Setting) -> None:
 
 
 def test_a_gradient_is_clipped_to_its_largest_norm(setting: Setting) -> None:
-    """Plain gradient descent at rate 1 moves the weights by the gradient: by `clip` in all, and by less if it is less."""
+    """Plain gradient descent at rate 1 moves the weights by the gradient: by `clip` in all, or less."""
     moved = {}
     for clip in (1e-3, 1e6):
         before = setting.weights()

@@ -86,8 +86,9 @@ def mine(
 ) -> Lists:
     """Lists of 1 + `hard` + `random` passages for each query.
 
-    A passage that is known to answer the query is none of its negatives. The hard ones are those that `own` names for the query (negatives that came with it, passages that were scored for
-    it), then BM25's best others. `report` is told how much is done (0..1).
+    A passage that is known to answer the query is none of its negatives. The hard ones are those that `own` names for
+    the query (negatives that came with it, passages that were scored for it), then BM25's best others. `report` is told
+    how much is done (0..1).
 
     The mixture is the weighted sum of the teachers' scores, each standardised by its mean and deviation over the
     query's hard candidates: teachers of different scales speak equally loud. A teacher called "bm25" need not be

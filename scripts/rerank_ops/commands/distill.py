@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 SHAPE = {"--layers": 3, "--width": 192, "--heads": 12, "--feed-forward": 384}  # of a fresh student
 VOCABULARY = 12_000
 EPILOG = """\
-PAIRS are JSON Lines (.gz too): {"query", "passage"[, "page"]}, {"query", "positive", "negatives"}, or {"query",
-"passages"}. Negatives that come with a query are among its candidates; BM25 finds the others.
+PAIRS are JSON Lines (.gz too): {"query", "passage"[, "page"][, "negatives"]}, or {"query", "passages"} without a label;
+"positive" is taken for "passage". Negatives that come with a query are among its candidates; BM25 finds the others.
 Stored scores (scores:FILE) are JSON Lines as well: {"query", "passages", "scores"} or {"query", "passage", "score"}.
 
 example (the whole command of the demo checkpoint is in its card, training/checkpoints/demo/README.md):

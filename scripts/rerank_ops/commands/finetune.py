@@ -26,7 +26,11 @@ def add_parser(subparsers: Any) -> None:
         help="folder with config.json, model.safetensors, tokenizer.json, or the word demo",
     )
     parser.add_argument(
-        "pairs", type=Path, nargs="+", metavar="PAIRS", help='JSON Lines (.gz too): {"query", "passage"[, "negatives"]}'
+        "pairs",
+        type=Path,
+        nargs="+",
+        metavar="PAIRS",
+        help='JSON Lines (.gz too): {"query", "passage"[, "negatives"]}; "positive" is taken for "passage"',
     )
     parser.add_argument("--name", help="name of the result (default: the checkpoint's, -finetuned)")
     parser.add_argument(
