@@ -37,7 +37,8 @@ class Checkpoint:
         name: manifest's name, else config's _name_or_path, else the folder's.
         max_length: tokens of the longest pair by the manifest; None leaves it to the config.
         canary: a pair with a known logit; None without a manifest.
-        meaningless_scores: whether the weights are random: the demo checkpoint says so in its config.
+        meaningless_scores: whether the weights are random, and config.json says so (`rerank_demo`); the demo
+            that comes with the kit is trained.
         calibration: what turns logits into probabilities; None where none was fitted.
     """
 

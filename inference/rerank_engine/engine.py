@@ -49,7 +49,8 @@ class Reranker:
             or int8 (fp64 where a test asks for it).
         settings: how it was set.
         canary: the pair with a known logit; None when the model folder names none.
-        meaningless_scores: whether the weights are random (the demo checkpoint).
+        meaningless_scores: whether the weights are random, and config.json says so (`rerank_demo`); the demo
+            that comes with the kit is trained.
         parameter_count: how many weights it has.
         calibration: what turns logits into probabilities; None when the bundle has none.
     """

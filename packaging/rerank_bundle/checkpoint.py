@@ -10,6 +10,8 @@ from rerank_bundle.errors import SourceError, UnsafeFile
 from rerank_bundle.safetensors_header import WeightsHeader, read_header
 
 DEMO_KEY = "rerank_demo"
+ADAPTER = "adapter_config.json"
+LFS_START = b"version https://git-lfs.github.com/spec/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +56,7 @@ def read_checkpoint(folder: Path, *, allow_requirements: bool = False) -> Checkp
     entries = sorted(folder.iterdir())
     _refuse_links(entries)
     names = {entry.name for entry in entries if entry.is_file()}
-    _refuse_incomplete(folder, names)
+    refuse_unusable(folder, names)
     files = {name: folder / name for name in (*layout.REQUIRED, *layout.OPTIONAL) if name in names}
     requirements = _requirements(folder, allowed=allow_requirements)
     if requirements is not None:
@@ -79,6 +81,17 @@ def _refuse_links(entries: list[Path]) -> None:
             )
 
 
+def refuse_unusable(folder: Path, names: set[str]) -> None:
+    """Refuse a folder, of files `names`, from which no model can be read, and say why.
+
+    Raises:
+        SourceError: a required file is missing or a Git LFS pointer, the weights are an adapter's or in shards.
+        UnsafeFile: there are only pickled weights.
+    """
+    _refuse_incomplete(folder, names)
+    _refuse_pointers(folder, names)
+
+
 def _refuse_incomplete(folder: Path, names: set[str]) -> None:
     if layout.WEIGHTS not in names:
         _explain_missing_weights(folder, names)
@@ -94,6 +107,12 @@ def _refuse_incomplete(folder: Path, names: set[str]) -> None:
 
 def _explain_missing_weights(folder: Path, names: set[str]) -> None:
     """Why there is no model.safetensors, where it can be told."""
+    if ADAPTER in names:
+        raise SourceError(
+            f"{folder} holds a LoRA adapter ({ADAPTER}), not a model: its weights are additions to those of another.",
+            tip="Merge it with peft: AutoPeftModelForSequenceClassification.from_pretrained(folder)"
+            ".merge_and_unload().save_pretrained('merged'), save the tokenizer beside it, and package that folder.",
+        )
     if f"{layout.WEIGHTS}.index.json" in names:
         raise SourceError(
             f"The weights in {folder} are split into shards; a bundle holds one {layout.WEIGHTS}.",
@@ -110,6 +129,24 @@ def _explain_missing_weights(folder: Path, names: set[str]) -> None:
         raise SourceError(
             f"{folder} has no {layout.WEIGHTS}, but {', '.join(others)}.", tip=f"Rename the file to {layout.WEIGHTS}."
         )
+
+
+def _refuse_pointers(folder: Path, names: set[str]) -> None:
+    """Files that Git LFS keeps elsewhere: what lies here are some 130 bytes that say where."""
+    pointers = [
+        name for name in (*layout.REQUIRED, *layout.OPTIONAL) if name in names and is_lfs_pointer(folder / name)
+    ]
+    if pointers:
+        raise SourceError(
+            f"{folder} holds Git LFS pointers in place of {', '.join(pointers)}.",
+            tip=f"Fetch what it points to: git lfs install && git -C {folder} lfs pull. Or name the hub id instead.",
+        )
+
+
+def is_lfs_pointer(path: Path) -> bool:
+    """Whether Git LFS left a pointer in place of the file."""
+    with path.open("rb") as file:
+        return file.read(len(LFS_START)) == LFS_START
 
 
 def _requirements(folder: Path, *, allowed: bool) -> Path | None:

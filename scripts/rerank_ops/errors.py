@@ -3,6 +3,7 @@
 OpsError                exit code 1
 ├── NotFound            a file, parameter, endpoint or job that was named is not there
 ├── Refused             what was asked cannot work: said before anything is submitted
+│   └── WrongUsage      something the command line must have is not on it; exit code 2
 ├── Missing             a program or package this command needs is not installed
 └── Unfinished          AWS (or the local one) did the work and it failed
 
@@ -40,6 +41,12 @@ class NotFound(OpsError):
 
 class Refused(OpsError):
     """The request cannot work as it stands."""
+
+
+class WrongUsage(Refused):
+    """The command line lacks something."""
+
+    exit_code = 2
 
 
 class Missing(OpsError):

@@ -24,15 +24,15 @@ def opened(args: argparse.Namespace) -> "Iterator[Scorer | FirstStage]":
     """
     from rerank_training.scorers import FirstStage, open_scorer, runs_here
 
-    precisions = _precisions(args.precision)
-    several = len(precisions) > 1
+    chosen = precisions(args.precision)
+    several = len(chosen) > 1
     names = list(dict.fromkeys([args.against, *args.model]))
     runtime = None
     if any(name.startswith("endpoint:") for name in names):
         runtime = Aws.from_args(args).client("sagemaker-runtime")
     taken: set[str] = set()
     for name in names:
-        for precision in precisions if runs_here(name) else precisions[:1]:
+        for precision in chosen if runs_here(name) else chosen[:1]:
             scorer = open_scorer(name, precision=precision, device=args.device, runtime=runtime)
             if not isinstance(scorer, FirstStage):
                 scorer.name = _called(scorer.name, name, precision if several and runs_here(name) else "", taken)
@@ -46,7 +46,12 @@ def _called(short: str, named: str, precision: str, taken: set[str]) -> str:
     return next((name for name in names if name not in taken), names[-1])
 
 
-def _precisions(text: str) -> list[str]:
+def precisions(text: str) -> list[str]:
+    """The precisions that --precision names.
+
+    Raises:
+        Refused: there is no such precision.
+    """
     found = list(dict.fromkeys(part.strip() for part in text.split(",")))
     wrong = [part for part in found if part not in PRECISIONS]
     if wrong:

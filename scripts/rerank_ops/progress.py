@@ -8,6 +8,7 @@ from typing import Protocol
 
 from rerank_ops import console
 
+LEAST_S, MOST_S = 1.0, 10.0  # between two lines of work that advances in small steps
 HEARTBEAT_S = 30.0  # without a terminal, an unchanged state is repeated this often
 
 
@@ -53,6 +54,46 @@ def lines(
             last = (text, now)
 
     return report
+
+
+class Pace:
+    """Work that advances in small steps, told now and then with the time that is left.
+
+    A step a second at most, later one every ten seconds: what takes hours does not fill a log. The first and the last
+    are always told.
+
+    Args:
+        report: told the fraction and the note.
+        clock: seconds.
+    """
+
+    def __init__(self, report: Meter, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._report, self._clock = report, clock
+        self._started: tuple[float, float] | None = None
+        self._told = self._done = 0.0
+
+    def __call__(self, done: float, of: float, note: str) -> None:
+        """`done` of `of` is done."""
+        now = self._clock()
+        if self._started is None or done < self._done:  # the first, or a new round of the same work
+            self._started = now, done
+        elif done < of and now - self._told < min(MOST_S, max(LEAST_S, (now - self._started[0]) / 100)):
+            self._done = done
+            return
+        self._told, self._done = now, done
+        began, before = self._started
+        left = (now - began) * (of - done) / (done - before) if done > before else None
+        told = "" if left is None or done >= of else f", {duration(left)} left"
+        self._report(done / of if of else 1.0, f"{note}{told}")
+
+
+def duration(seconds: float) -> str:
+    """Seconds as a person says them: 40 s, 3 min 20 s, 2 h 05 min."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    minutes, rest = divmod(whole, 60)
+    return f"{minutes} min {rest:02} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02} min"
 
 
 @contextmanager

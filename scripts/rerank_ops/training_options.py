@@ -15,7 +15,11 @@ if TYPE_CHECKING:
 def loop_flags(parser: argparse.ArgumentParser, *, steps: int, learning_rate: float, embedding_rate: float) -> None:
     """Adds the flags of data, loop and machine, with a command's own defaults."""
     parser.add_argument(
-        "--output", type=Path, required=True, metavar="FOLDER", help="the checkpoint; `rerank package` takes it"
+        "--output",
+        type=Path,
+        required=True,
+        metavar="FOLDER",
+        help="the checkpoint, written at the end of the run; `rerank package` takes it",
     )
     data = parser.add_argument_group("data")
     data.add_argument(
@@ -38,7 +42,11 @@ def loop_flags(parser: argparse.ArgumentParser, *, steps: int, learning_rate: fl
         help="queries of each file held out to watch nDCG@10 (default: 80)",
     )
     data.add_argument(
-        "--work", type=Path, metavar="FOLDER", help="prepared data and state of the run (default: OUTPUT.work)"
+        "--work",
+        type=Path,
+        metavar="FOLDER",
+        help="prepared data and state of the run, with which the same command goes on after a stop "
+        "(default: OUTPUT.work)",
     )
     loop = parser.add_argument_group("loop")
     loop.add_argument("--steps", type=int, default=steps, help=f"default: {steps}")

@@ -88,7 +88,10 @@ def test_required_files_are_required(checkpoint: Path, name: str) -> None:
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "cut short"),
+        (
+            b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n",
+            "Git LFS pointers in place of model",
+        ),
         (b"", "cut short"),
         (b"\x02\0\0\0\0\0\0\0[]", "not a JSON object"),
         (b"\x02\0\0\0\0\0\0\0{]", "not JSON"),
@@ -101,6 +104,21 @@ def test_what_is_no_safetensors_file_is_said(checkpoint: Path, content: bytes, s
     (checkpoint / "model.safetensors").write_bytes(content)
     with pytest.raises(SourceError, match=said):
         read_checkpoint(checkpoint)
+
+
+def test_pointers_and_adapters_come_with_their_own_way_out(checkpoint: Path) -> None:
+    """git lfs pull for pointers, the tokenizer's included; merging for a LoRA adapter, whatever its file is called."""
+    pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 2\n"
+    (checkpoint / "tokenizer.json").write_text(pointer)
+    with pytest.raises(SourceError, match=r"pointers in place of tokenizer\.json") as caught:
+        read_checkpoint(checkpoint)
+    assert f"git -C {checkpoint} lfs pull" in str(caught.value.tip)
+
+    (checkpoint / "model.safetensors").rename(checkpoint / "adapter_model.safetensors")
+    (checkpoint / "adapter_config.json").write_text("{}")
+    with pytest.raises(SourceError, match="holds a LoRA adapter") as caught:
+        read_checkpoint(checkpoint)
+    assert "merge_and_unload" in str(caught.value.tip)
 
 
 def test_truncated_weights_are_noticed_without_loading_them(checkpoint: Path) -> None:

@@ -272,17 +272,17 @@ def test_a_model_that_cannot_be_loaded_is_named(small: Path, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "code", "said"),
     [
-        ([], "ERROR No model is named."),
-        (["demo", "--rounds", "0"], "ERROR --rounds, --requests, --passages and --top must be at least 1"),
-        (["demo", "demo"], "ERROR demo: named twice"),
-        (["nothing.tar.gz"], "ERROR 'nothing.tar.gz' is neither a model.tar.gz nor a folder"),
+        ([], 2, "ERROR No model is named."),
+        (["demo", "--rounds", "0"], 1, "ERROR --rounds, --requests, --passages and --top must be at least 1"),
+        (["demo", "demo"], 1, "ERROR demo: named twice"),
+        (["nothing.tar.gz"], 1, "ERROR 'nothing.tar.gz' is neither a model.tar.gz nor a folder"),
     ],
 )
 def test_wrong_usage_is_told_before_anything_is_measured(
-    arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
+    arguments: list[str], code: int, said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """ERROR on stderr, exit code 1."""
-    assert 1 == cli.main(["compare", *arguments])
+    """ERROR on stderr; exit code 2 where the command line lacks something."""
+    assert code == cli.main(["compare", *arguments])
     assert said in capsys.readouterr().err

@@ -62,13 +62,16 @@ def test_a_larger_teacher_trained_here_teaches_the_demos_kind_of_student(
         return float(found["measures"]["nDCG@10"]["mean"])
 
     assert distill(pairs_file, tmp_path / "two", *learn, *every, "--stop-after", "1") == 0
-    shutil.copytree(tmp_path / "two", tmp_path / "start")  # nothing was better so far than what it began with
+    assert not (tmp_path / "two").exists()
+    untrained = (tmp_path / "two.work" / "best-0.safetensors").read_bytes()  # nothing was better so far
     assert distill(pairs_file, tmp_path / "two", *learn, *every) == 0
     capsys.readouterr()
     assert distill(pairs_file, tmp_path / "one", *learn, *every, "--json") == 0
 
     history = json.loads(capsys.readouterr().out)["history"]
     losses = [record["kl"] for record in history if "kl" in record]
+    shutil.copytree(tmp_path / "one", tmp_path / "start")
+    (tmp_path / "start" / "model.safetensors").write_bytes(untrained)
     weights = [(tmp_path / name / "model.safetensors").read_bytes() for name in ("teacher", "start", "one", "two")]
     assert sorted(losses, reverse=True) == losses
     assert ndcg(tmp_path / "one") > ndcg(tmp_path / "start")

@@ -77,6 +77,30 @@ def test_a_scorer_that_loses_scores_is_refused(make_collection: Callable[..., Pa
         evaluate(collection, bm25_run(collection), Short())
 
 
+def test_parts_of_a_querys_passages_are_told_and_score_as_the_whole(make_collection: Callable[..., Path]) -> None:
+    """A scorer that takes passages in parts is asked once for each text, and equal texts still tie."""
+    asked: list[int] = []
+
+    class Parts(Overlap):
+        part = 2
+
+        def score(self, query: str, passages: Sequence[str]) -> list[float]:
+            asked.append(len(passages))
+            return super().score(query, passages)
+
+    collection = read_collection(make_collection(size=20))
+    first, told = bm25_run(collection), []
+
+    found = evaluate(collection, first, Parts(), report=lambda done, of: told.append((done, of)))
+
+    assert evaluate(collection, first, Overlap()).run == found.run
+    assert max(asked) == 2
+    assert (0, 20) == told[0]
+    assert (20, 20) == told[-1]
+    assert any(0 < done < 1 for done, _ in told)
+    assert sorted(told) == told
+
+
 def test_the_command_compares_models_in_a_table_and_a_picture(
     make_collection: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

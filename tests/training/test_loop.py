@@ -36,6 +36,7 @@ def test_a_run_without_progress_stops_early(pairs_file: Path, tmp_path: Path, ca
     assert main(arguments(pairs_file, tmp_path / "s", *still)) == 0
 
     report = json.loads(capsys.readouterr().out)
+    assert report["finished"]
     assert (6, 50, 0) == (report["steps"], report["of_steps"], report["best_step"])
     assert [0, 2, 4, 6] == [record["step"] for record in report["history"]]
 

@@ -101,7 +101,7 @@ def test_a_bundle_gives_its_checkpoints_scores(bundle: Path, reranker: Reranker)
 
     expected = reranker.score([(QUERY, passage) for passage in PASSAGES])
     assert expected == pytest.approx(found.score(QUERY, PASSAGES), abs=1e-3)
-    assert ("model", "small") == (found.name, found.details["model"])
+    assert ("small", "small") == (found.name, found.details["model"])
 
 
 def test_a_bundle_that_is_damaged_is_refused(bundle: Path, tmp_path: Path) -> None:

@@ -195,3 +195,37 @@ def test_a_teacher_goes_along_and_what_is_written_is_kept(
     assert "training/job-2/data/teacher/config.json" in keys
     assert ["--teacher", "/opt/ml/input/data/train/teacher"] == arguments[2:4]
     assert ["/opt/ml/checkpoints/curve.svg", "/opt/ml/checkpoints/s.jsonl.gz"] == arguments[-3::2]
+
+
+def test_the_demo_goes_along_as_a_folder(aws: None, pairs_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """There is no checkout where the job runs; what only has the same name stays as it is."""
+    run = ["finetune", "demo", str(pairs_file), "--output", "demo", "--teacher=demo", "--name", "demo"]
+
+    code = main(["train", *COMMAND, "--dry-run", "--", *run])
+
+    request = json.loads(capsys.readouterr().out)
+    arguments = json.loads(json.loads(request["HyperParameters"]["arguments"]))
+    folder = "/opt/ml/input/data/train/demo"
+    assert code == 0
+    assert ["finetune", folder, "/opt/ml/input/data/train/pairs.jsonl"] == arguments[:3]
+    assert [f"--teacher={folder}", "--name", "demo"] == arguments[3:6]
+
+
+def test_the_job_is_told_as_json_when_that_is_asked_for(
+    aws: None, pairs_file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One value on stdout: its name, and where its result will be."""
+    boto3.client("s3").create_bucket(
+        Bucket="training-bucket", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"}
+    )
+
+    code = main(["train", *COMMAND, "--json", "--", "distill", str(pairs_file), "--output", "x"])
+
+    output = "s3://training-bucket/training/job-2/output/job-2/output/model.tar.gz"
+    assert (0, {"TrainingJobName": "job-2", "Output": output}) == (code, json.loads(capsys.readouterr().out))
+
+
+def test_a_job_without_a_command_is_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
+    """Exit code 2, as the README promises."""
+    assert 2 == main(["train"])
+    assert "Say what to train after --" in capsys.readouterr().err

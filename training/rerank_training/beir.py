@@ -49,11 +49,11 @@ class Collection:
         return Collection(self.name, self.documents, kept, {query: self.qrels[query] for query in kept})
 
 
-def read_collection(folder: Path, split: str = "test") -> Collection:
-    """Read a folder in BEIR's layout.
+def require_collection(folder: Path, split: str = "test") -> None:
+    """`folder` has the files of a collection.
 
     Raises:
-        DataError: a file is missing or malformed, an id occurs twice, or no query has a judgement.
+        DataError: one is missing.
     """
     for name in ("corpus.jsonl", "queries.jsonl", f"qrels/{split}.tsv"):
         if not (folder / name).is_file():
@@ -61,6 +61,15 @@ def read_collection(folder: Path, split: str = "test") -> Collection:
                 f"{folder / name} does not exist.",
                 tip=f"A collection is a folder in BEIR's layout: corpus.jsonl, queries.jsonl and qrels/{split}.tsv.",
             )
+
+
+def read_collection(folder: Path, split: str = "test") -> Collection:
+    """Read a folder in BEIR's layout.
+
+    Raises:
+        DataError: a file is missing or malformed, an id occurs twice, or no query has a judgement.
+    """
+    require_collection(folder, split)
     documents = {
         key: Document(str(value.get("title") or ""), str(value.get("text") or ""))
         for key, value in _by_id(folder / "corpus.jsonl")

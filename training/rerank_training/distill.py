@@ -13,14 +13,20 @@ import torch
 from rerank_engine.models import recognise
 from rerank_engine.models.base import CrossEncoder
 from rerank_engine.models.jina_bert import JinaBert, Shape
+from rerank_training.checkpoints import complete_checkpoint
+from rerank_training.contents import digest_of
 from rerank_training.errors import RunError
 from rerank_training.export import student_config, write_checkpoint
-from rerank_training.initial import initialise
-from rerank_training.loop import LoopOptions, train
+from rerank_training.initial import AUX, initialise
+from rerank_training.loop import LoopOptions, finished, train
 from rerank_training.pairs import PairTexts
 from rerank_training.prepare import DataOptions, Prepared, lexicon, prepare
-from rerank_training.state import Progress, fingerprint_of
+from rerank_training.state import Progress, fingerprint_of, load_best
+from rerank_training.stopping import Stop
+from rerank_training.vocabulary import read_tokenizer
 from rerank_training.workers import join_workers, leave_workers, rank, world
+
+LEAST_LAYERS, LEAST_HEADS = 2, 12  # of the matching initialisation: one to look, one to gather, and its heads
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,10 +87,13 @@ Stage = Callable[[str, float], None]
 Watch = Callable[[Progress, Mapping[str, float]], None]
 
 
-def run(options: RunOptions, *, stage: Stage, watch: Watch) -> Progress:
-    """Prepare, train (or go on training), export the best or the last weights to `output`; returns where the run ended.
+def run(options: RunOptions, *, stage: Stage, watch: Watch, stop: Stop | None = None) -> Progress:
+    """Prepare, train (or go on training), and at the end export the best or the last weights to `output`.
 
-    `stage` is told of preparations, `watch` of steps and evaluations.
+    Returns where the run ended. If that is before its end (`loop.finished`), because of `stop` or `stop_after`, then
+    `output` is not written and the state in `work` has everything to go on with.
+
+    `stage` is told of preparations and evaluations, `watch` of steps and evaluations.
 
     Raises:
         TrainingError: the data, the teacher, the start or the state of the run is not what it should be.
@@ -92,10 +101,12 @@ def run(options: RunOptions, *, stage: Stage, watch: Watch) -> Progress:
     if options.threads:
         torch.set_num_threads(options.threads)
     device = _device(options.device)
+    stop = stop or Stop()
     prepared, model, config = set_up(options, stage)
     model.to(device)
     join_workers(device)
     try:
+        stage("tokenising", 0.0)
         texts = PairTexts(
             prepared.tokenizer_file,
             prepared.text.queries,
@@ -103,70 +114,91 @@ def run(options: RunOptions, *, stage: Stage, watch: Watch) -> Progress:
             query_tokens=options.student.query_tokens,
             passage_tokens=options.student.passage_tokens,
         )
-
-        def export(trained: torch.nn.Module, progress: Progress) -> None:
-            write_checkpoint(
-                options.output, trained.state_dict(), config, prepared.tokenizer_file, dtype=options.student.dtype
+        start = "" if options.student.start is None else digest_of(options.student.start)
+        with stop.patient():
+            progress = train(
+                model,
+                texts,
+                prepared.lists,
+                learn=prepared.learn,
+                watch=prepared.watch,
+                options=options.loop,
+                folder=options.work,
+                fingerprint=fingerprint_of(
+                    prepared.fingerprint, str(options.student), start, _fixed(options.loop), world()
+                ),
+                report=watch,
+                watching=lambda done: stage("watching nDCG", done),
+                stop_after=options.stop_after,
+                stop=stop,
             )
-
-        fingerprint = fingerprint_of(prepared.fingerprint, str(options.student), _fixed(options.loop), world())
-        progress = train(
-            model,
-            texts,
-            prepared.lists,
-            learn=prepared.learn,
-            watch=prepared.watch,
-            options=options.loop,
-            folder=options.work,
-            fingerprint=fingerprint,
-            report=watch,
-            best=export if options.keep == "best" else None,
-            stop_after=options.stop_after,
-        )
-        if options.keep == "last" and rank() == 0:
-            export(model, progress)
+        if rank() == 0:
+            if finished(progress, options.loop):
+                best = options.keep == "best"
+                weights = load_best(options.work, progress.best_step) if best else model.state_dict()
+                write_checkpoint(options.output, weights, config, prepared.tokenizer_file, dtype=options.student.dtype)
+            history = json.dumps(progress.history, indent=1) + "\n"
+            (options.work / "history.json").write_text(history, encoding="utf-8")
     finally:
         leave_workers()
-    if rank() == 0:
-        (options.work / "history.json").write_text(json.dumps(progress.history, indent=1) + "\n", encoding="utf-8")
     return progress
 
 
 def set_up(options: RunOptions, stage: Stage) -> tuple[Prepared, CrossEncoder, dict[str, Any]]:
-    """The data and the untrained student of a run; what takes long is kept in `options.work`."""
+    """The data and the untrained student of a run; what takes long is kept in `options.work`.
+
+    The student comes first where it can: what is wrong with it is told before anything is mined.
+    """
     data, student = options.data, options.student
-    if student.start is not None and data.tokenizer is None:
-        data = replace(data, tokenizer=student.start / "tokenizer.json")
+    started = None
+    if student.start is None:
+        check_shape(student)
+    else:
+        if data.tokenizer is None:
+            data = replace(data, tokenizer=student.start / "tokenizer.json")
+        stage("loading the checkpoint", 0.0)
+        started = load_start(complete_checkpoint(student.start), student.keep_layers)
     prepared = prepare(data, options.work, stage, options.save_scores)
-    return prepared, *make_student(student, prepared, data, options.work, stage)
+    model, config = started or fresh_student(student, prepared, data, options.work, stage)
+    size = read_tokenizer(prepared.tokenizer_file).get_vocab_size()
+    if model.vocab_size < size:
+        raise RunError(f"{prepared.tokenizer_file} has {size} tokens, {student.start} embeds {model.vocab_size}.")
+    return prepared, model, config | {"_name_or_path": student.name}
 
 
-def make_student(
-    options: StudentOptions, prepared: Prepared, data: DataOptions, work: Path, stage: Stage
-) -> tuple[CrossEncoder, dict[str, Any]]:
-    """The model to train, in float32, and its config.json.
+def check_shape(student: StudentOptions) -> None:
+    """What a fresh student can be made of.
 
     Raises:
-        RunError: layers to keep are not in the checkpoint, or the tokenizer has more tokens than the model.
+        RunError: it cannot be built, or the matching initialisation does not fit it.
     """
-    from tokenizers import Tokenizer
+    shape = f"{student.layers} layers, {student.width} wide, {student.heads} heads"
+    if min(student.layers, student.width, student.heads, student.feed_forward) < 1 or student.width % student.heads:
+        raise RunError(
+            f"A student of {shape} cannot be built.", tip="The width has to be a multiple of the number of heads."
+        )
+    if not student.plain and (student.layers < LEAST_LAYERS or student.heads < LEAST_HEADS or student.width <= AUX):
+        raise RunError(
+            f"The matching initialisation does not fit a student of {shape}: it needs {LEAST_LAYERS} layers, "
+            f"{LEAST_HEADS} heads and a width above {AUX}.",
+            tip="--plain draws this shape at random instead; it learns more slowly by far.",
+        )
 
-    size = Tokenizer.from_file(str(prepared.tokenizer_file)).get_vocab_size()
-    if options.start is not None:
-        model, config = load_start(options.start, options.keep_layers)
-        if model.vocab_size < size:
-            raise RunError(f"{prepared.tokenizer_file} has {size} tokens, {options.start} embeds {model.vocab_size}.")
-        return model, config | {"_name_or_path": options.name}
+
+def fresh_student(
+    options: StudentOptions, prepared: Prepared, data: DataOptions, work: Path, stage: Stage
+) -> tuple[CrossEncoder, dict[str, Any]]:
+    """A JinaBERT of the shape that `options` names, in float32, and its config.json."""
     config = student_config(
         name=options.name,
-        vocabulary=size,
+        vocabulary=read_tokenizer(prepared.tokenizer_file).get_vocab_size(),
         width=options.width,
         layers=options.layers,
         heads=options.heads,
         feed_forward=options.feed_forward,
     )
     model = recognise(config).from_config(config)
-    if options.plain or options.layers < 2 or options.heads < 12:
+    if options.plain:
         plain(model, seed=data.seed)
     else:
         initialise(model, config, lexicon(prepared, data, work, stage), seed=data.seed)

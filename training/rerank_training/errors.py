@@ -7,6 +7,8 @@ TrainingError
 └── RunError            a training run cannot start, resume or go on
 """
 
+INSTALL = "In the checkout: pip install -e '.[training]'"
+
 
 class TrainingError(Exception):
     """Base of all errors raised on purpose.

@@ -49,11 +49,12 @@ def evaluate(
     top: int = 100,
     chunking: Chunking | None = None,
     measures: Sequence[str] = DEFAULT,
-    report: Callable[[int, int], None] | None = None,
+    report: Callable[[float, int], None] = lambda done, of: None,
 ) -> Result:
     """Rerank each query's first `top` candidates; a document scores as its best passage does.
 
-    `report` is told (queries done, queries). Documents that score alike keep the first stage's order.
+    `report` is told (queries done, queries) after each query, and within one after each part of its passages, where the
+    scorer takes them in parts. Documents that score alike keep the first stage's order.
 
     Raises:
         ScorerError: the scorer gives another number of scores than there are passages, or the run names unknown
@@ -66,7 +67,9 @@ def evaluate(
     cut: dict[str, list[str]] = {}
     run: Run = {}
     latency_ms = []
-    for done, (query, text) in enumerate(collection.queries.items(), 1):
+    of = len(collection.queries)
+    for done, (query, text) in enumerate(collection.queries.items()):
+        report(done, of)
         documents = [document for document, _ in candidates[query]]
         unknown = [document for document in documents if document not in collection.documents]
         if unknown:
@@ -75,10 +78,10 @@ def evaluate(
             if document not in cut:
                 cut[document] = passages(collection.documents[document], chunking)
         started = time.perf_counter()
-        run[query] = _rank(text, documents, [cut[document] for document in documents], scorer)
+        parts = [cut[document] for document in documents]
+        run[query] = _rank(text, documents, parts, scorer, lambda share, done=done: report(done + share, of))
         latency_ms.append((time.perf_counter() - started) * 1000)
-        if report is not None:
-            report(done, len(collection.queries))
+    report(of, of)
     return Result(scorer.name, run, per_query(collection.qrels, run, measures), latency_ms, dict(scorer.details))
 
 
@@ -92,9 +95,11 @@ def at_depth(
     return Result(name, run, per_query(collection.qrels, run, measures), [], dict(result.details))
 
 
-def _rank(query: str, documents: list[str], parts: list[list[str]], scorer: Scorer) -> list[tuple[str, float]]:
+def _rank(
+    query: str, documents: list[str], parts: list[list[str]], scorer: Scorer, report: Callable[[float], None]
+) -> list[tuple[str, float]]:
     flat = [passage for part in parts for passage in part]
-    scores = scorer.score(query, flat) if flat else []
+    scores = _scores(query, flat, scorer, report)
     if len(scores) != len(flat):
         raise ScorerError(f"{scorer.name} gave {len(scores)} scores for {len(flat)} passages.")
     best, start = [], 0
@@ -103,3 +108,17 @@ def _rank(query: str, documents: list[str], parts: list[list[str]], scorer: Scor
         start += len(part)
     order = sorted(range(len(documents)), key=lambda n: -best[n])  # stable: ties keep the first stage's order
     return [(documents[n], best[n]) for n in order]
+
+
+def _scores(query: str, passages: list[str], scorer: Scorer, report: Callable[[float], None]) -> list[float]:
+    """The score of each of `passages`; equal ones are scored once where they come in parts, so that they tie."""
+    size = getattr(scorer, "part", 0)
+    if not 0 < size < len(passages):
+        return scorer.score(query, passages) if passages else []
+    distinct = list(dict.fromkeys(passages))
+    found: dict[str, float] = {}
+    for start in range(0, len(distinct), size):
+        some = distinct[start : start + size]
+        found.update(zip(some, scorer.score(query, some), strict=True))
+        report(len(found) / len(distinct))
+    return [found[passage] for passage in passages]

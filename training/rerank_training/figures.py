@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from rerank_training.errors import MissingPackage
+from rerank_training.errors import INSTALL, MissingPackage
 from rerank_training.evaluation import Result
 from rerank_training.metrics import title
 from rerank_training.state import Progress
@@ -30,7 +30,8 @@ def training_curve(path: Path, progress: Progress, weights: Mapping[str, float],
             )
     left.set(xlabel="step", ylabel="training loss", ylim=(0, None))
     left.legend(frameon=False, fontsize=8)
-    right.plot([r["step"] for r in progress.history], [r["ndcg"] for r in progress.history], color=GOOD)
+    watched = [record for record in progress.history if "ndcg" in record]  # none where no query was
+    right.plot([record["step"] for record in watched], [record["ndcg"] for record in watched], color=GOOD)
     right.axvline(progress.best_step, color=QUIET, lw=1, ls=":")
     right.set(xlabel="step", ylabel="nDCG@10 on held-out training queries", ylim=(0, 1))
     figure.suptitle(heading, fontsize=10)
@@ -70,9 +71,7 @@ def _figure(rows: int, columns: int, *, size: tuple[float, float], share_y: bool
     try:
         import matplotlib
     except ImportError:
-        raise MissingPackage(
-            "matplotlib is not installed.", tip="pip install 'sagemaker-rerank-kit[training]'"
-        ) from None
+        raise MissingPackage("The package matplotlib, which draws pictures, is not installed.", tip=INSTALL) from None
     matplotlib.use("agg")
     matplotlib.rcParams["svg.hashsalt"] = "rerank"  # equal pictures, equal bytes
     import matplotlib.pyplot as plt

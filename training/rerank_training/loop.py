@@ -22,8 +22,10 @@ from rerank_training.forward import training_logits
 from rerank_training.losses import WEIGHTS, list_losses, total
 from rerank_training.mining import Lists, draw
 from rerank_training.pairs import PairTexts, groups
-from rerank_training.state import Progress, load_state, save_state
-from rerank_training.workers import gather, rank, sum_gradients, world
+from rerank_training.state import Progress, forget_others, load_state, save_best, save_state
+from rerank_training.workers import any_worker, gather, rank, sum_gradients, world
+
+SAVE_EVERY_S = 60.0  # a machine that is taken away without a word costs no more than this
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,10 +83,11 @@ def train(
     folder: Path,
     fingerprint: str,
     report: Callable[[Progress, dict[str, float]], None] | None = None,
-    best: Callable[[torch.nn.Module, Progress], None] | None = None,
+    watching: Callable[[float], None] = lambda done: None,
     stop_after: int | None = None,
+    stop: Callable[[], bool] = lambda: False,
 ) -> Progress:
-    """Train `model` in place, resuming from `folder` if a state is there; return where it ended.
+    """Train `model` in place, resuming from `folder` if a state is there; return where it ended (see `finished`).
 
     Args:
         model: a cross-encoder of the engine.
@@ -92,11 +95,13 @@ def train(
         lists: candidates and teacher's scores.
         learn, watch: queries to train on, and queries never trained on whose nDCG is watched.
         options: how.
-        folder: where the state is kept.
+        folder: where the state is kept, and the weights of the best watched nDCG, which `load_best` reads.
         fingerprint: of data and options: a state of another run is refused.
         report: told of each evaluation and, between, of each step.
-        best: called (by worker 0) whenever the watched nDCG is the best so far: exports the checkpoint.
+        watching: told how much of an evaluation is done (0..1).
         stop_after: end this sitting after that many steps of it, the state saved.
+        stop: asked after each step, and between the passes of an evaluation: whether to end this sitting, the state
+            saved. The next one takes the very next step, or begins the evaluation anew that was given up.
 
     Raises:
         RunError: there is nothing to learn from, the state is of another run, or the loss is not finite.
@@ -107,27 +112,47 @@ def train(
     progress = load_state(folder, model, optimizer, fingerprint) or Progress()
     learn_array, sitting = np.asarray(learn), progress.step
     started = time.monotonic() - progress.seconds
-    if progress.step == 0 and not progress.history:
-        _evaluate(model, texts, lists, watch, options, progress, best, report)
+    saved = started + progress.seconds
     model.train()
-    while progress.step < options.steps and not _exhausted(progress, options):
+
+    def save() -> None:
+        nonlocal saved
+        if rank() == 0:
+            save_state(folder, model, optimizer, progress, fingerprint)
+            forget_others(folder, progress.best_step)
+        saved = time.monotonic()
+
+    while True:
+        if _due(progress, options):
+            ndcg = watched_ndcg(model, texts, lists, watch, options, watching, stop) if len(watch) else None
+            if ndcg is None and len(watch):  # given up: the state says that it is due
+                save()
+                break
+            _record(model, progress, ndcg, folder)
+            if report is not None and rank() == 0:
+                report(progress, progress.history[-1])
+            if progress.step:
+                save()
+        elif time.monotonic() - saved > SAVE_EVERY_S:
+            save()
+        if finished(progress, options):
+            break
+        if any_worker(stop() or (stop_after is not None and progress.step - sitting >= stop_after), model):
+            save()
+            break
         losses = _step(model, optimizer, texts, lists, learn_array, options, progress.step)
         progress.step += 1
         progress.seconds = time.monotonic() - started
         for name, value in {**losses, "steps": 1.0}.items():
             progress.losses[name] = progress.losses.get(name, 0.0) + value
-        paused = stop_after is not None and progress.step - sitting >= stop_after
-        if progress.step % options.evaluate_every == 0 or progress.step == options.steps:
-            _evaluate(model, texts, lists, watch, options, progress, best, report)
-            if rank() == 0:
-                save_state(folder, model, optimizer, progress, fingerprint)
-        elif report is not None and rank() == 0:
+        if report is not None and rank() == 0 and not _due(progress, options):
             report(progress, losses)
-        if paused:
-            if rank() == 0:
-                save_state(folder, model, optimizer, progress, fingerprint)
-            break
     return progress
+
+
+def finished(progress: Progress, options: LoopOptions) -> bool:
+    """Whether a run has come to its end: all steps are done, or no evaluation was better for too long."""
+    return progress.step >= options.steps or _exhausted(progress, options)
 
 
 def _step(
@@ -191,46 +216,62 @@ def schedule(step: int, options: LoopOptions) -> float:
 
 
 def watched_ndcg(
-    model: torch.nn.Module, texts: PairTexts, lists: Lists, watch: Sequence[int], options: LoopOptions
-) -> float:
-    """Mean nDCG@10 of the known positive among the query's hard candidates; each worker scores its share."""
-    mine = list(watch)[rank() :: world()]
-    size = lists.hard + 1
-    pairs = [texts.pair(q, int(p), multiple=1) for q in mine for p in lists.candidates[q, :size]]
-    logits = np.empty(len(pairs), dtype=np.float32)
-    model.eval()
-    with torch.inference_mode():
-        for part in groups([len(pair) for pair in pairs], tokens=options.tokens):
-            found = score_pairs(model, [pairs[n] for n in part], vocabulary=texts.vocabulary, bf16=options.bf16)
-            logits[part] = found.cpu().numpy()
-    model.train()
-    scores = logits.reshape(len(mine), size)
-    ranks = (scores[:, 1:] >= scores[:, :1]).sum(1)  # ties count against the positive
-    gains = np.where(ranks < 10, 1 / np.log2(ranks + 2), 0.0)
-    return float(np.mean(np.concatenate(gather(gains)))) if len(watch) else 0.0
-
-
-def _evaluate(
     model: torch.nn.Module,
     texts: PairTexts,
     lists: Lists,
     watch: Sequence[int],
     options: LoopOptions,
-    progress: Progress,
-    best: Callable[[torch.nn.Module, Progress], None] | None,
-    report: Callable[[Progress, dict[str, float]], None] | None,
-) -> None:
-    ndcg = watched_ndcg(model, texts, lists, watch, options)
+    report: Callable[[float], None] = lambda done: None,
+    stop: Callable[[], bool] = lambda: False,
+) -> float | None:
+    """Mean nDCG@10 of the known positive among the query's hard candidates; each worker scores its share.
+
+    None if a worker was told to stop meanwhile.
+    """
+    mine = list(watch)[rank() :: world()]
+    size = lists.hard + 1
+    pairs = [texts.pair(q, int(p), multiple=1) for q in mine for p in lists.candidates[q, :size]]
+    logits = np.empty(len(pairs), dtype=np.float32)
+    done, stopped = 0, False
+    model.eval()
+    with torch.inference_mode():
+        for part in groups([len(pair) for pair in pairs], tokens=options.tokens):
+            report(done / len(pairs))
+            found = score_pairs(model, [pairs[n] for n in part], vocabulary=texts.vocabulary, bf16=options.bf16)
+            logits[part] = found.cpu().numpy()
+            done += len(part)
+            if stopped := stop() and done < len(pairs):
+                break
+    model.train()
+    told = gather(None if stopped else ndcg_of(logits.reshape(len(mine), size)))
+    return None if any(gains is None for gains in told) else float(np.mean(np.concatenate(told)))
+
+
+def ndcg_of(scores: NDArray[np.float32]) -> NDArray[np.float64]:
+    """nDCG@10 of each row (Q, 1 + N) whose one relevant passage is column 0; ties count against it."""
+    ranks = (scores[:, 1:] >= scores[:, :1]).sum(1)
+    return np.where(ranks < 10, 1 / np.log2(ranks + 2), 0.0)
+
+
+def _due(progress: Progress, options: LoopOptions) -> bool:
+    """Whether the evaluation of this step is still to come: before the first step, then every so often, and last."""
+    if progress.history and progress.history[-1]["step"] == progress.step:
+        return False
+    return progress.step % options.evaluate_every == 0 or progress.step == options.steps
+
+
+def _record(model: torch.nn.Module, progress: Progress, ndcg: float | None, folder: Path) -> None:
+    """Write an evaluation down; keep the weights if they are the best so far. Without one, the last are."""
     count = progress.losses.pop("steps", 0.0)
     losses = {name: value / count for name, value in progress.losses.items()} if count else {}
     progress.losses = {}
-    progress.history.append({"step": progress.step, "seconds": round(progress.seconds, 1), "ndcg": ndcg, **losses})
-    if ndcg > progress.best_ndcg:
-        progress.best_ndcg, progress.best_step = ndcg, progress.step
-        if best is not None and rank() == 0:
-            best(model, progress)
-    if report is not None and rank() == 0:
-        report(progress, {**losses, "ndcg": ndcg})
+    seen = {} if ndcg is None else {"ndcg": ndcg}
+    progress.history.append({"step": progress.step, "seconds": round(progress.seconds, 1), **seen, **losses})
+    if ndcg is None or ndcg > progress.best_ndcg:
+        progress.best_step = progress.step
+        progress.best_ndcg = progress.best_ndcg if ndcg is None else ndcg
+        if rank() == 0:
+            save_best(folder, model, progress.step)
 
 
 def _exhausted(progress: Progress, options: LoopOptions) -> bool:

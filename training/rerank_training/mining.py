@@ -4,10 +4,10 @@ Everything a training run needs of its teachers is computed here once and kept i
 from it.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +28,14 @@ class Teacher(Protocol):
         ...
 
 
+def save_arrays(path: Path, **arrays: NDArray[Any]) -> None:
+    """Write one .npz file atomically: a run that is stopped meanwhile leaves none."""
+    part = path.with_name(f"{path.name}.part")
+    with part.open("wb") as file:
+        np.savez(file, **arrays)
+    part.replace(path)
+
+
 @dataclass(frozen=True)
 class Lists:
     """Candidates of each query: column 0 is the positive (or the best by BM25 where none is known), then hard, then
@@ -46,8 +54,14 @@ class Lists:
     hard: int
 
     def save(self, path: Path) -> None:
-        """Writes one .npz file."""
-        np.savez(path, candidates=self.candidates, scores=self.scores, labelled=self.labelled, hard=self.hard)
+        """Writes one .npz file, atomically."""
+        save_arrays(
+            path,
+            candidates=self.candidates,
+            scores=self.scores,
+            labelled=self.labelled,
+            hard=np.array(self.hard),
+        )
 
     @classmethod
     def load(cls, path: Path) -> "Lists":
@@ -72,8 +86,9 @@ def mine(
 ) -> Lists:
     """Lists of 1 + `hard` + `random` passages for each query.
 
-    The hard ones are those that `own` names for the query (negatives that came with it, passages that were scored for
-    it), then BM25's best others. `report` is told how much is done (0..1).
+    A passage that is known to answer the query is none of its negatives. The hard ones are those that `own` names for
+    the query (negatives that came with it, passages that were scored for it), then BM25's best others. `report` is told
+    how much is done (0..1).
 
     The mixture is the weighted sum of the teachers' scores, each standardised by its mean and deviation over the
     query's hard candidates: teachers of different scales speak equally loud. A teacher called "bm25" need not be
@@ -88,23 +103,38 @@ def mine(
     columns = 1 + hard + random
     if len(text.passages) < columns:
         raise DataError(f"There are {len(text.passages)} passages; lists of {columns} cannot be drawn from them.")
+    report(0.0)  # making the index takes a while, and says nothing
     bm25 = Bm25(text.passages)
     draw = np.random.default_rng(seed)
     candidates = np.empty((len(text.queries), columns), dtype=np.int32)
     scores = np.zeros((len(text.queries), columns), dtype=np.float32)
     for n, query in enumerate(text.queries):
         lexical = bm25.scores(query)
-        ranked = best(lexical, hard + 1)
+        known = set(text.known[n]) if text.known else set()
+        ranked = best(lexical, min(hard + 1 + len(known), len(text.passages)))
         first = text.positives[n] if text.positives[n] >= 0 else int(ranked[0])
-        taken = list(dict.fromkeys([first, *own(n), *map(int, ranked)]))[: hard + 1]
+        wrong = known | {first}  # what no list may hold as a negative
+        others = [p for p in dict.fromkeys([*own(n), *map(int, ranked)]) if p not in wrong][:hard]
+        if len(others) < hard or len(wrong) >= len(text.passages):
+            raise DataError(
+                f"{len(known)} passages answer {query!r}; that leaves fewer than {hard} others.", tip="Lower --hard."
+            )
         report(n / len(text.queries))
-        chosen = np.array([*taken, *draw.integers(len(text.passages), size=random)], dtype=np.int64)
+        drawn = [_other(int(p), wrong, len(text.passages)) for p in draw.integers(len(text.passages), size=random)]
+        chosen = np.array([first, *others, *drawn], dtype=np.int64)
         candidates[n] = chosen
         for name, weight in named.items():
             found = teachers[name].score(n, chosen) if name in teachers else lexical[chosen]
             scores[n] += weight * standardised(found, slice(0, hard + 1))
     np.maximum(scores, LOWEST, out=scores)
     return Lists(candidates, scores, np.array(text.positives) >= 0, hard)
+
+
+def _other(passage: int, wrong: Container[int], count: int) -> int:
+    """`passage`, or the next of `count` that is not in `wrong`."""
+    while passage in wrong:
+        passage = (passage + 1) % count
+    return passage
 
 
 def standardised(scores: NDArray[np.float32], among: slice) -> NDArray[np.float32]:

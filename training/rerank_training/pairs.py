@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rerank_training.errors import DataError
+from rerank_training.vocabulary import read_tokenizer
 
 STARTS = ("<s>", "[CLS]")
 ENDS = ("</s>", "[SEP]")
@@ -62,9 +63,7 @@ class PairTexts:
         query_tokens: int = 48,
         passage_tokens: int = 256,
     ) -> None:
-        from tokenizers import Tokenizer
-
-        tokenizer = Tokenizer.from_file(str(tokenizer_file))
+        tokenizer = read_tokenizer(tokenizer_file)
         tokenizer.no_padding()
         tokenizer.no_truncation()
         self.template = Template.of(tokenizer)

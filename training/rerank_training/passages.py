@@ -5,7 +5,7 @@ Pure and seeded: the same examples and seed give the same passages and queries, 
 
 import random
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from rerank_training.texts import Example
@@ -76,6 +76,8 @@ class TrainingText:
         positives: for each query the position of its passage, or -1 when it has none.
         given: how many of the queries came with the data.
         others: for each query the positions of passages that came with it, its given negatives; empty: none did.
+        known: for each query the positions of all passages that any line of the data says answer it; empty: those of
+            `positives`.
     """
 
     passages: tuple[str, ...]
@@ -83,6 +85,15 @@ class TrainingText:
     positives: tuple[int, ...]
     given: int
     others: tuple[tuple[int, ...], ...] = ()
+    known: tuple[tuple[int, ...], ...] = ()
+
+
+def known_answers(examples: Sequence[Example], places: Mapping[str, int]) -> list[tuple[int, ...]]:
+    """For each example the positions of the passages that answer its query, in whichever line that is said."""
+    found: dict[str, dict[int, None]] = {}
+    for example in examples:
+        found.setdefault(example.query, {}).update((places[passage], None) for passage in example.positives)
+    return [tuple(found[example.query]) for example in examples]
 
 
 def make_text(
@@ -122,12 +133,14 @@ def make_text(
         positives.append(sources[example.positives[0]][0] if example.positives else -1)
     given = len(queries)
     others = [tuple(sources[other][0] for other in example.others) for example in examples]
+    known = known_answers(examples, {passage: place for passage, (place, _) in sources.items()})
     for n, body in enumerate(bodies):
         if rng.random() < made_queries:
             queries.append(_made(body, rng))
             positives.append(n)
             others.append(())
-    return TrainingText(tuple(titled), tuple(queries), tuple(positives), given, tuple(others))
+            known.append((n,))
+    return TrainingText(tuple(titled), tuple(queries), tuple(positives), given, tuple(others), tuple(known))
 
 
 def _shaped(raw: Sequence[str], n: int, rng: random.Random, shortest: int, longest: int) -> str:

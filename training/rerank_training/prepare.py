@@ -10,17 +10,19 @@ from typing import Any
 import numpy as np
 
 from rerank_training.beir import read_collection
+from rerank_training.contents import digest_of, digests_of
 from rerank_training.errors import DataError
 from rerank_training.initial import Lexicon
 from rerank_training.lexicon import make_lexicon
-from rerank_training.mining import Lists, mine
-from rerank_training.passages import TrainingText, make_text
-from rerank_training.state import fingerprint_of
+from rerank_training.mining import Lists, mine, save_arrays
+from rerank_training.passages import TrainingText, known_answers, make_text
 from rerank_training.stored import Recorded, StoredTeacher, write_scores
-from rerank_training.teachers import Report, open_teacher, stored_file
+from rerank_training.teachers import Report, open_teacher, teacher_path
 from rerank_training.texts import Example, Excluded, read_examples
-from rerank_training.vocabulary import teacher_words, train_tokenizer
+from rerank_training.vocabulary import read_tokenizer, teacher_words, train_tokenizer
+from rerank_training.work import claim
 
+SAVED = "saved-scores.sha256"  # of the file that --save-teacher-scores wrote
 SHORTEST_QUERY = 7  # characters; a heading such as "[ C# ]" asks nothing
 
 
@@ -68,7 +70,7 @@ class Prepared:
         lists: candidates and teacher's scores.
         tokenizer_file: tokenizer.json of the student.
         learn, watch: positions of the queries trained on, and of those only watched.
-        fingerprint: of options and files.
+        fingerprint: of the options and of what the files hold.
     """
 
     text: TrainingText
@@ -82,22 +84,18 @@ class Prepared:
 def prepare(options: DataOptions, work: Path, report: Report, save_scores: Path | None = None) -> Prepared:
     """Read, exclude, shape, ask the teacher, mine; what `work` already holds of the same options is not made again.
 
-    With `save_scores`, what the teacher said is written to that file, unless it is there.
+    With `save_scores`, what the teacher said is written to that file, unless this run has written it before.
 
     Raises:
-        DataError: files are missing or malformed, or nothing is left to learn from.
+        DataError: files are missing or malformed, nothing is left to learn from, `work` holds a state that was trained
+            on other data, or `save_scores` is there and not of this run.
     """
-    files = (*options.pairs, *options.exclude, *filter(None, [stored_file(options.teacher)]))
-    sizes = [path.stat().st_size if path.exists() else 0 for path in files]
-    fingerprint = fingerprint_of(asdict(options), sizes)
-    work.mkdir(parents=True, exist_ok=True)
-    marker = work / "fingerprint"
-    if marker.exists() and marker.read_text(encoding="utf-8") != fingerprint:
-        raise DataError(f"{work} holds the data of a run with other options.", tip="Delete it, or name another --work.")
     report("reading", 0.0)
+    fingerprint, anew = claim(work, asdict(options), digests_of(_inputs(options)))
+    if anew:
+        report(f"preparing anew, because of what {work} held {anew}", 0.0)
     examples, counts = _examples(options)
     text = make_text(examples, seed=options.seed) if options.shape else plain_text(examples)
-    marker.write_text(fingerprint, encoding="utf-8")
     lists = _lists(options, text, work, report, save_scores)
     tokenizer_file = _tokenizer(options, text, work, report)
     watch = _watched(counts, len(text.queries), options)
@@ -106,18 +104,23 @@ def prepare(options: DataOptions, work: Path, report: Report, save_scores: Path 
     return Prepared(text, lists, tokenizer_file, learn, watch, fingerprint)
 
 
+def _inputs(options: DataOptions) -> list[Path]:
+    """Every file and folder that is read, the teacher's included."""
+    return [*options.pairs, *options.exclude, *filter(None, (teacher_path(options.teacher), options.tokenizer))]
+
+
 def _lists(options: DataOptions, text: TrainingText, work: Path, report: Report, save_scores: Path | None) -> Lists:
     """The candidates of each query with their scores, from `work` or made now."""
     file = work / "lists.npz"
-    saving = save_scores is not None and not save_scores.exists()
+    saving = save_scores is not None and not _saved_before(save_scores, work)
     if file.exists() and not saving:
-        return Lists.load(file)
+        return _kept_lists(file, text)
     teacher = open_teacher(options.teacher, text, work, bf16=options.bf16, report=report)
     if teacher is None and saving:
         raise DataError("BM25 alone has no scores to save: it is made anew each time.", tip="Name a --teacher.")
     said = Recorded(teacher) if teacher else None
     if file.exists():
-        lists = Lists.load(file)
+        lists = _kept_lists(file, text)
     else:
         scored = teacher.scored if isinstance(teacher, StoredTeacher) else lambda query: []
         lists = mine(
@@ -128,28 +131,47 @@ def _lists(options: DataOptions, text: TrainingText, work: Path, report: Report,
             random=options.random,
             seed=options.seed,
             own=lambda query: [*(text.others[query] if text.others else ()), *scored(query)],
-            report=lambda done: report("mining hard negatives", done),
+            report=lambda done: report("mining hard negatives" if done else "indexing passages for BM25", done),
         )
         lists.save(file)
     if said and save_scores is not None and saving:
         write_scores(save_scores, text, lists, said, report)
+        (work / SAVED).write_text(digest_of(save_scores), encoding="utf-8")
     return lists
+
+
+def _kept_lists(file: Path, text: TrainingText) -> Lists:
+    lists = Lists.load(file)
+    if len(lists.candidates) != len(text.queries):
+        raise DataError(
+            f"{file} has lists of {len(lists.candidates)} queries; the data has {len(text.queries)}.", tip="Delete it."
+        )
+    return lists
+
+
+def _saved_before(file: Path, work: Path) -> bool:
+    """Whether `file` holds the scores that the run in `work` wrote.
+
+    Raises:
+        DataError: it holds something else, which would be kept as if it were the teacher's scores.
+    """
+    if not file.exists():
+        return False
+    written = work / SAVED
+    if written.exists() and written.read_text(encoding="utf-8") == digest_of(file):
+        return True
+    raise DataError(f"{file} exists, and this run did not write it.", tip="Delete it, or name another file.")
 
 
 def lexicon(prepared: Prepared, options: DataOptions, work: Path, report: Report) -> Lexicon:
     """The student's lexicon, kept in `work`; content comes from a bi-encoder teacher, or is None."""
-    from tokenizers import Tokenizer
-
     file = work / "lexicon.npz"
     if file.exists():
         with np.load(file) as kept:
             return Lexicon(kept.get("vectors"), kept["rarity"])
     report("asking the teacher about each token", 0.0)
-    made = make_lexicon(Tokenizer.from_file(str(prepared.tokenizer_file)), prepared.text.passages, _encoder(options))
-    if made.vectors is None:
-        np.savez(file, rarity=made.rarity)
-    else:
-        np.savez(file, rarity=made.rarity, vectors=made.vectors)
+    made = make_lexicon(read_tokenizer(prepared.tokenizer_file), prepared.text.passages, _encoder(options))
+    save_arrays(file, rarity=made.rarity, **({} if made.vectors is None else {"vectors": made.vectors}))
     return made
 
 
@@ -161,7 +183,8 @@ def plain_text(examples: list[Example]) -> TrainingText:
             places.setdefault(passage, len(places))
     positives = tuple(places[example.positives[0]] if example.positives else -1 for example in examples)
     others = tuple(tuple(places[other] for other in example.others) for example in examples)
-    return TrainingText(tuple(places), tuple(example.query for example in examples), positives, len(examples), others)
+    queries, known = tuple(example.query for example in examples), tuple(known_answers(examples, places))
+    return TrainingText(tuple(places), queries, positives, len(examples), others, known)
 
 
 def _examples(options: DataOptions) -> tuple[list[Example], list[int]]:
@@ -206,7 +229,9 @@ def _tokenizer(options: DataOptions, text: TrainingText, work: Path, report: Rep
         words = [] if encoder is None else teacher_words(encoder.tokenizer)
         trained = train_tokenizer([*text.passages, *text.queries], size=options.vocabulary, common_words=words)
         content = json.loads(trained.to_str())
-        file.write_text(json.dumps(content, ensure_ascii=False, separators=(",", ":")) + "\n", encoding="utf-8")
+        part = file.with_name(f"{file.name}.part")
+        part.write_text(json.dumps(content, ensure_ascii=False, separators=(",", ":")) + "\n", encoding="utf-8")
+        part.replace(file)
     return file
 
 

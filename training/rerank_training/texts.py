@@ -1,7 +1,7 @@
 """Training data: (query, passage) pairs from JSON Lines, and what must be kept out of them.
 
-A line is {"query": …, "passage": …} with an optional "page" (a title), or {"query": …, "positive": …, "negatives":
-[…]}, or {"query": …, "passages": […]} without any label. Files may be gzipped.
+A line is {"query": …, "passage": …} with an optional "page" (a title) and optional "negatives": […], or {"query": …,
+"passages": […]} without any label. "positive" and "positives" (a list) are taken for "passage". Files may be gzipped.
 """
 
 import gzip
@@ -62,13 +62,16 @@ def json_lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
 
 def _example(value: dict[str, Any], where: str) -> Example:
     query = value.get("query")
-    positives = value.get("positives", value.get("positive", value.get("passage", ())))
+    named = [name for name in ("passage", "positive", "positives") if name in value]
+    if len(named) > 1:
+        raise DataError(f"{where} has {' and '.join(named)}.", tip="One of them holds what answers the query.")
+    positives = value[named[0]] if named else ()
     others = [*value.get("negatives", ()), *value.get("passages", ())]
     positives = [positives] if isinstance(positives, str) else list(positives)
     if not isinstance(query, str) or not query.strip():
         raise DataError(f"{where} has no query.", tip='A line is {"query": …, "passage": …}.')
     if (not positives and not others) or not all(isinstance(text, str) for text in [*positives, *others]):
-        raise DataError(f"{where} has no passage.", tip='Give "passage", "positive" and "negatives", or "passages".')
+        raise DataError(f"{where} has no passage.", tip='Give "passage", with or without "negatives", or "passages".')
     return Example(query, tuple(positives), tuple(others), str(value.get("page") or value.get("title") or ""))
 
 

@@ -5,7 +5,10 @@ Lowercase → Whitespace → BPE → `<s> query </s></s> document </s>`, with th
 
 import string
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
+
+from rerank_training.errors import DataError
 
 SPECIAL_TOKENS = ("<s>", "<pad>", "</s>", "<unk>", "<mask>")  # their ids are their positions: 0..4
 ZIPF_MASS, ZIPF_SHIFT = 400_000, 100
@@ -38,6 +41,22 @@ def train_tokenizer(texts: Iterable[str], *, size: int, common_words: Sequence[s
     separator, classifier, trim_offsets, add_prefix_space = ("</s>", 2), ("<s>", 0), True, False
     tokenizer.post_processor = processors.RobertaProcessing(separator, classifier, trim_offsets, add_prefix_space)
     return tokenizer
+
+
+def read_tokenizer(path: Path) -> Any:
+    """The tokenizer in a tokenizer.json.
+
+    Raises:
+        DataError: the file is missing or is no tokenizer: the library itself raises a bare Exception.
+    """
+    from tokenizers import Tokenizer
+
+    if not path.is_file():
+        raise DataError(f"{path} does not exist.", tip="Name a tokenizer.json, or a checkpoint's folder that has one.")
+    try:
+        return Tokenizer.from_file(str(path))
+    except Exception as error:
+        raise DataError(f"{path} is not a tokenizer: {error}.") from error
 
 
 def teacher_words(tokenizer: Any) -> list[str]:

@@ -47,6 +47,15 @@ def sum_gradients(parameters: Iterable[Tensor]) -> None:
         gradient.copy_(part.view_as(gradient))
 
 
+def any_worker(value: bool, model: torch.nn.Module) -> bool:
+    """Whether `value` is true for any worker: what all of them have to do together, they decide together."""
+    if world() == 1:
+        return value
+    told = torch.tensor([float(value)], device=next(model.parameters()).device)
+    dist.all_reduce(told, op=dist.ReduceOp.MAX)
+    return bool(told.item())
+
+
 def gather(value: Any) -> list[Any]:
     """`value` of every worker, in the order of their ranks, at every worker."""
     if world() == 1:

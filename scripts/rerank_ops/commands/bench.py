@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rerank_ops import console, progress
+from rerank_ops import console, outputs, progress
 from rerank_ops.comparing.shapes import SHAPES
 from rerank_ops.errors import NotFound, Refused
 
@@ -65,6 +65,9 @@ def run(args: argparse.Namespace) -> int:
         raise NotFound(f"{args.model} has no config.json.", tip="Name a checkpoint folder, or leave --model away.")
     if min(args.requests, args.documents, args.rounds, args.starts) < 1:
         raise Refused("--requests, --documents, --rounds and --starts are at least 1.")
+    for path, flag in ((args.markdown, "--markdown"), (args.chart, "--chart")):
+        if path is not None:
+            outputs.require_file(path, flag)
     if args.family:
         return _family(args)
     raced: list[Raced] = []
@@ -80,7 +83,7 @@ def run(args: argparse.Namespace) -> int:
     found = results.Bench(machine.describe(), name, args.max_length, args.threads, tuple(raced), served)
     for path, text in ((args.markdown, results.markdown), (args.chart, results.chart)):
         if path is not None:
-            path.write_text(text(found), encoding="utf-8")
+            outputs.write(path, text(found))
     if args.json:
         console.emit(results.as_json(found))
         return 0
@@ -135,7 +138,7 @@ def _family(args: argparse.Namespace) -> int:
     if args.markdown is not None:
         about = f"{machine.describe()}. {passages.name}, random weights, {args.documents} documents a request."
         table = results.table(family.HEADERS, family.rows(members))
-        args.markdown.write_text("\n".join([about, "", *table, ""]), encoding="utf-8")
+        outputs.write(args.markdown, "\n".join([about, "", *table, ""]))
     if args.json:
         console.emit([dict(zip(family.HEADERS, row, strict=True)) for row in family.rows(members)])
     else:

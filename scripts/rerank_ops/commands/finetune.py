@@ -17,13 +17,20 @@ def add_parser(subparsers: Any) -> None:
         help="adapt a checkpoint to your own pairs",
         description="Train on a checkpoint's own tokenizer and weights with labelled pairs: the given passage "
         "first among BM25's hard negatives. Passages are taken as they are. Special ids come from tokenizer.json: "
-        "pad_token_id of the published configs is 0, the id of <s>.",
+        "pad_token_id of the published configs is 0, the id of <s>. SIGTERM and Ctrl-C keep the state: the same "
+        "command goes on with the next step.",
     )
     parser.add_argument(
-        "checkpoint", type=Path, metavar="CHECKPOINT", help="folder with config.json, model.safetensors, tokenizer.json"
+        "checkpoint",
+        metavar="CHECKPOINT",
+        help="folder with config.json, model.safetensors, tokenizer.json, or the word demo",
     )
     parser.add_argument(
-        "pairs", type=Path, nargs="+", metavar="PAIRS", help='JSON Lines: {"query", "positive"[, "negatives"]}'
+        "pairs",
+        type=Path,
+        nargs="+",
+        metavar="PAIRS",
+        help='JSON Lines (.gz too): {"query", "passage"[, "negatives"]}; "positive" is taken for "passage"',
     )
     parser.add_argument("--name", help="name of the result (default: the checkpoint's, -finetuned)")
     parser.add_argument(
@@ -46,15 +53,17 @@ def options(args: argparse.Namespace) -> "RunOptions":
     """The run that the flags describe: labels decide, unless a teacher was named."""
     from dataclasses import replace
 
+    from rerank_training.checkpoints import checkpoint_folder
     from rerank_training.distill import RunOptions, StudentOptions
 
+    start = checkpoint_folder(args.checkpoint)
     loop = loop_options(args)
     if args.teacher == "bm25":
         loop = replace(loop, weights={"kl": 0.0, "margin": 0.0, "label": 1.0, "absolute": 0.2})
-    name = args.name or f"{args.checkpoint.resolve().name}-finetuned"
+    name = args.name or f"{start.resolve().name}-finetuned"
     return RunOptions(
         data=data_options(args, teacher=args.teacher, shape=False),
-        student=StudentOptions(name=name, start=args.checkpoint, dtype=args.store),
+        student=StudentOptions(name=name, start=start, dtype=args.store),
         loop=loop,
         output=args.output,
         work=args.work or args.output.with_name(args.output.name + ".work"),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from rerank_ops import console
 from rerank_ops.aws import Aws, aws_options, deployment_parameters
-from rerank_ops.errors import NotFound, Refused, Unfinished
+from rerank_ops.errors import NotFound, Unfinished, WrongUsage
 
 if TYPE_CHECKING:
     from rerank_training.job import JobOptions
@@ -41,16 +41,21 @@ def add_parser(subparsers: Any) -> None:
     )
     parser.add_argument("--dry-run", action="store_true", help="print the request; upload and create nothing")
     parser.add_argument("--wait", action="store_true", help="wait for the job to end")
+    console.json_option(parser)
     parser.add_argument("run", nargs=argparse.REMAINDER, metavar="-- distill …", help="the command to run there")
     aws_options(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Submits (or prints) the job; returns 0."""
+    from rerank_training.checkpoints import DEMO, checkpoint_folder
     from rerank_training.job import CHECKPOINTS, MODEL, container_arguments, source_archive, training_request
 
     argv = [word for word in args.run if word != "--"]
     parsed = _parse(argv)
+    if DEMO in (getattr(parsed, name, None) for name in ("checkpoint", "start", "teacher")):
+        argv = _with_folder(argv, DEMO, str(checkpoint_folder(DEMO)))  # there is no checkout where the job runs
+        parsed = _parse(argv)
     inputs = [*parsed.pairs, *parsed.exclude, *_given(parsed, "start", "tokenizer", "checkpoint"), *_teacher(parsed)]
     moved, files = container_arguments(argv, inputs)
     moved = _replaced(_replaced(moved, "--output", MODEL), "--work", CHECKPOINTS)
@@ -79,7 +84,11 @@ def run(args: argparse.Namespace) -> int:
     )
     if args.wait:
         _wait(client, job.name)
-    console.emit({"TrainingJobName": job.name, "Output": f"{job.prefix}/output/{job.name}/output/model.tar.gz"})
+    told = {"TrainingJobName": job.name, "Output": f"{job.prefix}/output/{job.name}/output/model.tar.gz"}
+    if args.json:
+        console.emit(told)
+    else:
+        console.table(("job", "output"), [tuple(told.values())])
     return 0
 
 
@@ -91,12 +100,23 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     distill.add_parser(commands)
     finetune.add_parser(commands)
     if not argv or argv[0] not in commands.choices:
-        raise Refused("Say what to train after --: distill or finetune with its flags.")
+        raise WrongUsage("Say what to train after --: distill or finetune with its flags.")
     return parser.parse_args(argv)
 
 
 def _given(parsed: argparse.Namespace, *names: str) -> list[Path]:
-    return [value for value in (getattr(parsed, name, None) for name in names) if value]
+    return [Path(value) for value in (getattr(parsed, name, None) for name in names) if value]
+
+
+def _with_folder(argv: list[str], name: str, folder: str) -> list[str]:
+    """`argv` with `folder` where it names a checkpoint `name`, but not where it names something else so."""
+    others = ("--name", "--output", "--work", "--plot", "--save-teacher-scores")
+    return [
+        word.removesuffix(name) + folder
+        if word in (f"--from={name}", f"--teacher={name}") or (word == name and before not in others)
+        else word
+        for before, word in zip(["", *argv], argv, strict=False)
+    ]
 
 
 def _teacher(parsed: argparse.Namespace) -> list[Path]:

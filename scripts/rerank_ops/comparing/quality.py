@@ -1,11 +1,12 @@
 """How well models rank a collection in BEIR's layout, by rerank_training's evaluation."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from rerank_ops.comparing.measure import Candidate
 from rerank_ops.errors import Missing
+from rerank_ops.progress import Meter, Pace
 
 MEASURE = "nDCG@10"
 
@@ -29,9 +30,24 @@ class Quality:
     models: dict[str, tuple[float, float, float]]
 
 
-def evaluate(
-    folder: Path, candidates: Sequence[Candidate], *, queries: int, top: int, report: Callable[[float, str], None]
-) -> Quality:
+def check(folder: Path) -> None:
+    """What measuring quality on `folder` needs is there, told before speed is measured.
+
+    Raises:
+        Missing: a package is not installed. TrainingError: one is not, or `folder` is no collection.
+    """
+    try:
+        from rerank_training.beir import require_collection
+        from rerank_training.bm25 import require_bm25
+        from rerank_training.metrics import require_measures
+    except ImportError as error:
+        raise Missing(f"--data needs {error.name}.", tip="In the checkout: pip install -e '.[training]'") from error
+    require_bm25()
+    require_measures((MEASURE,))
+    require_collection(folder)
+
+
+def evaluate(folder: Path, candidates: Sequence[Candidate], *, queries: int, top: int, report: Meter) -> Quality:
     """Rerank BM25's `top` candidates of the first `queries` queries (0: all) with each of `candidates`.
 
     Raises:
@@ -45,14 +61,22 @@ def evaluate(
         from rerank_training.scorers import FirstStage, open_scorer
     except ImportError as error:
         raise Missing(f"--data needs {error.name}.", tip="pip install -e '.[training]' in the checkout.") from error
+    report(None, f"reading {folder}, BM25")
     collection = read_collection(folder).subset(queries)
     run = bm25_run(collection, top)
     baseline = evaluation.evaluate(collection, run, FirstStage(), top=top, measures=(MEASURE,))
     models = {}
+    pace = Pace(report)
     for number, candidate in enumerate(candidates):
-        report(number / len(candidates), f"{collection.name}: {candidate.label}")
+        name = f"{collection.name}: {candidate.label}"
+
+        def told(done: float, of: int, number: int = number, name: str = name) -> None:
+            pace(number + done / of, len(candidates), f"{name}, query {min(int(done) + 1, of)} of {of}")
+
+        pace(number, len(candidates), name)
         scorer = open_scorer(str(candidate.folder))
-        interval = evaluation.evaluate(collection, run, scorer, top=top, measures=(MEASURE,)).interval(MEASURE)
+        result = evaluation.evaluate(collection, run, scorer, top=top, measures=(MEASURE,), report=told)
+        interval = result.interval(MEASURE)
         models[candidate.label] = interval.mean, interval.low, interval.high
     return Quality(collection.name, len(collection.queries), top, baseline.interval(MEASURE).mean, models)
 

@@ -1,6 +1,7 @@
 """What ranks: everything `rerank evaluate` can compare, opened by name.
 
 bm25                          the first stage itself
+demo                          the demo model of this checkout
 PATH (folder)                 a checkpoint, by this repository's engine
 PATH (.tar.gz)                a bundle, unpacked, by this repository's engine
 endpoint:NAME                 a SageMaker endpoint (or the local AWS's), by rerank_client
@@ -8,12 +9,18 @@ biencoder:PATH                a BERT bi-encoder's folder; biencoder:packaged is 
 st:NAME                       a sentence-transformers model (cross-encoder or bi-encoder), if that package is installed
 """
 
+import importlib.util
+import sys
 from pathlib import Path
 
-from rerank_training.errors import ScorerError
+from rerank_training.biencoder import packaged_folder
+from rerank_training.checkpoints import checkpoint_folder, complete_checkpoint
+from rerank_training.errors import MissingPackage, ScorerError
 from rerank_training.scorers.base import FirstStage, Scorer
 
-__all__ = ["FirstStage", "Scorer", "open_scorer", "runs_here"]
+__all__ = ["FirstStage", "Scorer", "open_scorer", "require_scorer", "runs_here"]
+
+ST_INSTALL = "pip install sentence-transformers"
 
 
 def open_scorer(
@@ -46,17 +53,41 @@ def open_scorer(
         from rerank_training.scorers.sentence_transformers import open_sentence_transformers
 
         return open_sentence_transformers(rest, device=device)
-    if runs_here(name):
-        from rerank_training.scorers.engine import EngineScorer
+    require_scorer(name)
+    from rerank_training.scorers.engine import EngineScorer
 
-        return EngineScorer(Path(name), precision=precision, device=device)
-    raise ScorerError(
-        f"{name!r} is no folder, no .tar.gz, and none of bm25, endpoint:NAME, biencoder:PATH, st:NAME.",
-        tip="Download a published checkpoint first: rerank package ID --revision SHA, then name the bundle here.",
-    )
+    return EngineScorer(checkpoint_folder(name), precision=precision, device=device)
+
+
+def require_scorer(name: str) -> None:
+    """Something can be meant by `name`: told before anything is scored, without opening it.
+
+    Raises:
+        ScorerError: nothing of that name can be opened.
+        DataError: it is a folder without a model. MissingPackage: it needs a package that is not installed.
+    """
+    kind, _, rest = name.partition(":")
+    if name == "bm25" or (kind == "endpoint" and rest):
+        return
+    if kind == "biencoder" and rest:
+        folder = packaged_folder() if rest == "packaged" else Path(rest)
+        if not folder.is_dir():
+            raise ScorerError(f"{folder} is not a bi-encoder's folder: it does not exist.")
+        return
+    if kind == "st" and rest:
+        if "sentence_transformers" not in sys.modules and importlib.util.find_spec("sentence_transformers") is None:
+            raise MissingPackage(f"{name} needs sentence-transformers, which is not installed.", tip=ST_INSTALL)
+        return
+    if not runs_here(name):
+        raise ScorerError(
+            f"{name!r} is no folder, no .tar.gz, and none of bm25, demo, endpoint:NAME, biencoder:PATH, st:NAME.",
+            tip="Download a published checkpoint first: rerank package ID --revision SHA, then name the bundle here.",
+        )
+    if (folder := checkpoint_folder(name)).is_dir():
+        complete_checkpoint(folder)
 
 
 def runs_here(name: str) -> bool:
     """Whether `name` is a checkpoint or bundle, which this repository's engine runs in any precision."""
-    path = Path(name)
+    path = checkpoint_folder(name)
     return path.is_dir() or (path.is_file() and path.name.endswith(".tar.gz"))

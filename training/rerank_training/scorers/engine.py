@@ -11,12 +11,15 @@ from rerank_training.errors import ScorerError
 
 
 class EngineScorer:
-    """See `Scorer`. A bundle's packaged settings hold, but for device and, where one is asked for, precision.
+    """See `Scorer`; passages may come in parts of `part`. A bundle's packaged settings hold, but for device and, where
+    one is asked for, precision.
 
     Raises:
         CheckpointError, BundleError: the folder or bundle cannot be opened.
         SettingsError: the device has no such precision; ScorerError: it would run in another.
     """
+
+    part = 64  # passages that fill a forward pass: more at once are not faster, and say nothing meanwhile
 
     def __init__(self, path: Path, *, precision: str = "auto", device: str = "auto") -> None:
         self._unpacked: tempfile.TemporaryDirectory[str] | None = None
@@ -38,7 +41,8 @@ class EngineScorer:
                 f"{path} would run in {self._reranker.precision}, not in {precision}: this machine cannot compute so.",
                 tip="Choose fp32, or a CPU of another kind.",
             )
-        self.name = path.name.removesuffix(".tar.gz") if path.is_file() else path.resolve().name
+        bundle = (folder / "bundle.json").is_file()  # says a name, where the file's is mostly model.tar.gz
+        self.name = self._reranker.model_name if bundle else path.resolve().name
         self.details: dict[str, object] = {
             "model": self._reranker.model_name,
             "family": self._reranker.family,
