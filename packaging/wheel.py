@@ -10,12 +10,15 @@ from typing import Any
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 TARGET = "rerank_bundle/data/checkout"
-# The engine's code that each bundle carries, the model of `demo`, and the CDK app with its deployments.
+# The engine's code that each bundle carries, the model of `demo`, and the CDK app with its deployments. The engine is
+# named as a folder: files that are named one by one would be left out of the wheel's own package.
 CARRIED = (
-    "inference/**/*.py",
-    "training/checkpoints/demo/*",
+    "inference/inference.py",
+    "inference/serve.py",
+    "inference/rerank_engine",
+    "training/checkpoints/demo",
     "infra/app.py",
-    "infra/deployments/*.toml",
+    "infra/deployments",
     "cdk.json",
 )
 
@@ -25,10 +28,6 @@ class CarryCheckout(BuildHookInterface):  # type: ignore[type-arg]
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Adds them to what a standard wheel includes."""
-        if version != "standard":
-            return
-        root = Path(self.root)
-        for pattern in CARRIED:
-            for path in sorted(found for found in root.glob(pattern) if found.is_file()):
-                name = path.relative_to(root).as_posix()
-                build_data["force_include"][str(path)] = f"{TARGET}/{name}"
+        if version == "standard":
+            root = Path(self.root)
+            build_data["force_include"] |= {str(root / name): f"{TARGET}/{name}" for name in CARRIED}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from rerank_ops import console
 from rerank_ops.aws import Aws, aws_options, deployment_parameters
-from rerank_ops.errors import NotFound, Refused, Unfinished
+from rerank_ops.errors import Missing, NotFound, Refused, Unfinished
 
 if TYPE_CHECKING:
     from rerank_training.job import JobOptions
@@ -47,8 +47,13 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Submits (or prints) the job; returns 0."""
-    from rerank_training.job import CHECKPOINTS, MODEL, container_arguments, source_archive, training_request
+    from rerank_training.job import CHECKPOINTS, DOOR, MODEL, container_arguments, source_archive, training_request
 
+    if not (ROOT / DOOR).is_file():
+        raise Missing(
+            "`rerank train` needs a checkout of the kit: the job runs the training code of one.",
+            tip="Clone the kit, install it there with pip install -e '.[ops,training]', and run this again.",
+        )
     argv = [word for word in args.run if word != "--"]
     parsed = _parse(argv)
     inputs = [*parsed.pairs, *parsed.exclude, *_given(parsed, "start", "tokenizer", "checkpoint"), *_teacher(parsed)]
