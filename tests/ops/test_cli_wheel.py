@@ -6,6 +6,7 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -48,7 +49,7 @@ def rerank(installed: Path, tmp_path: Path) -> Rerank:
             env={**os.environ, "PYTHONPATH": str(installed)},
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=240,
             check=False,
         )
 
@@ -152,3 +153,24 @@ def test_what_needs_a_checkout_is_refused_by_name(rerank: Rerank) -> None:
     assert 1 == done.returncode
     assert "ERROR `rerank train` needs a checkout of the kit" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.e2e
+def test_the_whole_road_is_walked_from_the_wheel(rerank: Rerank, tmp_path: Path) -> None:
+    """`rerank demo --json`: one JSON value on stdout with steps and rankings; the talk is on stderr."""
+    project = tmp_path / ".rerank" / f"project-{version('sagemaker-rerank-kit')}"
+    project.mkdir(parents=True)
+    if (ROOT / ".tools").exists():  # else the CDK CLI is installed anew
+        (project / ".tools").symlink_to(ROOT / ".tools")
+
+    done = rerank("demo", "--json")
+
+    assert 0 == done.returncode, done.stderr[-4000:]
+    found = json.loads(done.stdout)
+    assert ["package the small demo model", "take everything down"] == [*found["seconds"]][:: len(found["seconds"]) - 1]
+    assert all(seconds > 0 for seconds in found["seconds"].values())
+    assert (10, False, False) == (len(found["questions"]), found["meaningless_scores"], found["kept"])
+    assert 6 <= found["answered"] == sum(question["answers"] for question in found["questions"])
+    assert all(42 == len(question["ranking"]) for question in found["questions"])
+    assert (10, True) == (found["batch"]["lines"], found["batch"]["largest_difference"] < 1e-5)
+    assert "Everything was taken down." in done.stderr
