@@ -5,12 +5,14 @@ The kit is not published: `pip install sagemaker-rerank-kit` would install whate
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, distribution
+from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import unquote, urlparse
 
 from rerank_bundle.places import checkout
+from rerank_ops.errors import Missing
 
 KIT = "sagemaker-rerank-kit"
 # Modules that are not called like the distribution they come in.
@@ -25,27 +27,50 @@ _DISTRIBUTIONS = {
     "Stemmer": "PyStemmer",
     "werkzeug": "moto",
 }
+# What to look for a library in, before _EXTRAS: an extra that holds all that a command needs.
+_OF_COMMANDS = {
+    "bench": ("bench",),
+    "calibrate": ("training",),
+    "distill": ("training", "teacher"),
+    "evaluate": ("training", "client"),
+    "finetune": ("training", "teacher"),
+    "invoke": ("client",),
+}
 # Where several extras have a library: the first that does is named. `ops` is what every command on the road needs.
 _EXTRAS = ("ops", "serve", "client", "package", "infra", "local", "engine", "training", "teacher", "bench", "otel")
 
 
-def tip(module: str) -> str:
-    """What to do where the module `module` cannot be imported."""
+def require(*modules: str, command: str | None = None) -> None:
+    """Looks for the modules, without importing them, so that one that is not installed is told before any work.
+
+    Raises:
+        Missing: for the first that is not installed, with the extra of the kit that brings it.
+    """
+    for module in modules:
+        if not _is_installed(module):
+            raise Missing(f"Python package {module!r} is not installed.", tip=tip(module, command))
+
+
+def _is_installed(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except (ModuleNotFoundError, ValueError):
+        return False
+
+
+def tip(module: str, command: str | None = None) -> str:
+    """What to do where the module `module` cannot be imported, in `rerank COMMAND` if one is named."""
     name = _DISTRIBUTIONS.get(module, module).replace("_", "-").lower()
-    extra = extra_of(name)
+    extra = extra_of(name, _OF_COMMANDS.get(command or "", ()))
     if extra is None:
         return f"pip install {name}"
-    return f"{command(extra)}, which brings {name}."
+    return f"{install_command(extra)}, which brings {name}."
 
 
-def extra_of(name: str, requirements: Iterable[str] | None = None) -> str | None:
-    """The extra of the kit that brings the distribution `name`; None where none does.
-
-    Args:
-        requirements: of the kit, as its metadata has them.
-    """
+def extra_of(name: str, preferred: Sequence[str] = ()) -> str | None:
+    """The extra of the kit that brings the distribution `name`, of the preferred ones first; None where none does."""
     held: dict[str, set[str]] = {}
-    for line in _requirements() if requirements is None else requirements:
+    for line in _requirements():
         what, _, marker = line.partition(";")
         found = re.search(r"extra == ['\"]([\w-]+)['\"]", marker)
         if found:
@@ -62,10 +87,10 @@ def extra_of(name: str, requirements: Iterable[str] | None = None) -> str | None
                 return True
         return False
 
-    return next((extra for extra in _EXTRAS if brings(extra)), None)
+    return next((extra for extra in (*preferred, *_EXTRAS) if brings(extra)), None)
 
 
-def command(extra: str) -> str:
+def install_command(extra: str) -> str:
     """The command that installs an extra the way the kit itself was installed."""
     root = checkout()
     if root is not None:

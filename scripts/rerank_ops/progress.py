@@ -4,7 +4,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from importlib.util import find_spec
 from typing import Protocol
 
 from rerank_ops import console
@@ -22,11 +21,15 @@ class Meter(Protocol):
 @contextmanager
 def meter(label: str) -> Iterator[Meter]:
     """A meter that draws a bar on a terminal and prints lines elsewhere."""
-    if not console.is_terminal(sys.stderr) or find_spec("rich") is None:
+    if not console.is_terminal(sys.stderr):
         yield lines(label)
         return
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+    try:
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+    except ModuleNotFoundError:
+        yield lines(label)
+        return
 
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[note]}"), TimeElapsedColumn())
     with Progress(*columns, console=Console(file=sys.stderr), transient=True) as progress:

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
-from rerank_ops import console
+from rerank_ops import console, installation
 from rerank_ops.errors import NotFound, Refused
 
 HOST = "127.0.0.1"
@@ -27,8 +27,7 @@ def serve(model: str, *, port: int) -> int:
         NotFound, BundleError: as `model_folder`.
     """
     port = free_port(port)
-    import uvicorn  # noqa: F401 - the child needs it: said before a bundle is unpacked
-
+    installation.require("uvicorn", "torch", "tokenizers", "safetensors")
     if (host := os.environ.get("RERANK_BIND_HOST")) not in (None, "", HOST, "localhost"):
         console.warn(f"RERANK_BIND_HOST={host} is not used: `rerank serve` listens on {HOST} only.")
     with model_folder(model) as folder, tempfile.TemporaryDirectory(prefix="rerank-serve-") as scratch:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
-from rerank_ops import console
+from rerank_ops import console, installation
 from rerank_ops.aws import Aws
 from rerank_ops.demo import report, steps
 from rerank_ops.demo.data import passages, questions
@@ -24,6 +24,7 @@ def walk(*, keep: bool, as_json: bool = False) -> int:
     What it started it stops again, also after an error or a signal, unless `keep`; a local AWS that ran before is left
     running, without the demo's deployment.
     """
+    installation.require("aws_cdk", "cdk_nag", "pydantic", *lifecycle.NEEDED)
     home = Home.of()
     seconds: dict[str, float] = {}
     with _signals_interrupt(), _down_at_the_end(home, seconds, keep=keep):
