@@ -1,8 +1,9 @@
-"""The demo checkpoint: the small trained one of this checkout, or a seeded one with random weights, built on the fly.
+"""The demo's checkpoint: the small trained one that comes with the kit; and a seeded one with random weights.
 
-The random one has the published format to the letter (config keys, tensor names and tokenizer structure of
-jinaai/jina-reranker-v1-tiny-en), so that what is true of packaging, deploying and serving it is true of the real one.
-Its scores mean nothing, and its config says so (`"rerank_demo": true`).
+The random one is made for tests, and for whoever names it (`demo-random`); it never stands in for the other. It has
+the published format to the letter (config keys, tensor names, tokenizer structure of jinaai/jina-reranker-v1-tiny-en),
+so that what is true of packaging, deploying and serving it is true of the real one. Its scores mean nothing, and its
+config says so (`"rerank_demo": true`).
 """
 
 import json
@@ -12,24 +13,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rerank_bundle.errors import SourceError
+from rerank_bundle.places import place
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-NAME = "rerank-demo"
-TRAINED = Path(__file__).resolve().parents[2] / "training" / "checkpoints" / "demo"
+NAME, RANDOM_NAME = "rerank-demo", "rerank-demo-random"
+TRAINED = "training/checkpoints/demo"
 SPECIAL_TOKENS = ("<s>", "<pad>", "</s>", "<unk>", "<mask>")  # their ids are their positions: 0..4
 LARGEST_VOCABULARY = 1200
 
 
-def demo_checkpoint(work: Path, *, trained: Path = TRAINED) -> Path:
-    """The trained checkpoint that comes with the checkout; where it is absent, a random one written into `work`.
+def demo_checkpoint() -> Path:
+    """The trained checkpoint that comes with the kit.
 
     Raises:
-        SourceError: as `make_demo_checkpoint`.
+        BundleError: this installation does not have it.
     """
-    return trained if (trained / "config.json").is_file() else make_demo_checkpoint(work)
+    return place(f"{TRAINED}/config.json").parent
 
 
 def make_demo_checkpoint(
@@ -62,7 +64,7 @@ def make_demo_checkpoint(
     except ImportError as error:
         raise SourceError(
             f"The demo checkpoint needs {error.name}, which is not installed.",
-            tip="Install the engine's dependencies: pip install 'sagemaker-rerank-kit[engine]'.",
+            tip="pip install numpy tokenizers safetensors (the kit's extra `engine` has them).",
         ) from error
     folder.mkdir(parents=True, exist_ok=True)
     config = _config(rows or tokenizer.get_vocab_size(), hidden=hidden, layers=layers, heads=heads, ffn=ffn)

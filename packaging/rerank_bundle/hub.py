@@ -104,7 +104,7 @@ def _snapshot_download() -> Download:
     except ImportError as error:
         raise HubError(
             "huggingface_hub is not installed; it fetches checkpoints from the hub.",
-            tip="pip install 'sagemaker-rerank-kit[package]', or name a checkpoint folder.",
+            tip="pip install huggingface_hub (the kit's extra `package` has it), or name a checkpoint folder.",
         ) from error
     found: Download = snapshot_download
     return found

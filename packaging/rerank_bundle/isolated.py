@@ -119,7 +119,7 @@ def _explained(error: Mapping[str, Any]) -> SettingError | ScoringError:
     if kind == "ModuleNotFoundError":
         return ScoringError(
             f"The bundle's code cannot run here: {message}.",
-            tip="Install the engine's dependencies: pip install 'sagemaker-rerank-kit[engine]'.",
+            tip="pip install torch numpy tokenizers safetensors (the kit's extra `engine` has them).",
         )
     said = message if kind.endswith("Error") and tip else f"{kind}: {message}"
     return ScoringError(f"The bundle's code cannot score with this model. {said}", tip=tip)

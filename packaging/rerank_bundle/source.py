@@ -7,7 +7,7 @@ from rerank_bundle import demo, hub
 from rerank_bundle.errors import SourceError
 from rerank_bundle.known_models import KnownModels, shipped
 
-DEMO = "demo"
+DEMO, RANDOM = "demo", "demo-random"
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +16,7 @@ class Source:
 
     Attributes:
         folder: the checkpoint's files.
-        id: hub id or "demo"; None for a folder.
+        id: hub id, "demo" or "demo-random"; None for a folder.
         name: the name that comes with it; None for a folder.
         revision: full commit sha; None where there is none.
     """
@@ -38,21 +38,24 @@ def resolve(
 ) -> Source:
     """The source that `text` names, fetched or made where it is not a folder yet.
 
-    `demo` is always the demo (a folder of that name is ./demo); then a folder that exists; then a hub id.
+    `demo` is always the demo (a folder of that name is ./demo), and `demo-random` the same shape with random weights;
+    then a folder that exists; then a hub id.
 
     Args:
-        work: folder where a demo checkpoint is written, should the checkout have none.
+        work: folder where the random checkpoint is written.
         downloads: folder under which each commit of a hub model has a folder of its own; kept for the next time.
         download: see `hub.fetch`.
 
     Raises:
-        SourceError: it is none of the three, or the demo cannot be made.
+        BundleError: it is none of these, or the demo is not there or cannot be made.
         HubError: it is a hub id that is not pinned or cannot be fetched.
     """
-    if text == DEMO:
+    if text in (DEMO, RANDOM):
         if revision is not None:
             raise SourceError("The demo checkpoint has no revision: it is this checkout's.")
-        return Source(demo.demo_checkpoint(work / DEMO), id=DEMO, name=demo.NAME)
+        if text == RANDOM:
+            return Source(demo.make_demo_checkpoint(work / RANDOM), id=RANDOM, name=demo.RANDOM_NAME)
+        return Source(demo.demo_checkpoint(), id=DEMO, name=demo.NAME)
     folder = Path(text).expanduser()
     if text and folder.is_dir():
         return Source(folder, revision=revision)

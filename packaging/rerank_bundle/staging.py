@@ -6,21 +6,16 @@ from pathlib import Path
 
 from rerank_bundle import layout
 from rerank_bundle.errors import BundleError
+from rerank_bundle.places import place
 
 
 def engine_folder() -> Path:
-    """The folder `inference/` of the checkout this package runs from: it becomes the bundle's `code/`.
+    """The kit's folder `inference/`: it becomes the bundle's `code/`.
 
     Raises:
-        BundleError: it is not there, as after an install that is not editable.
+        BundleError: it is not there.
     """
-    folder = Path(__file__).resolve().parents[2] / "inference"
-    if not (folder / "rerank_engine").is_dir():
-        raise BundleError(
-            f"The engine's folder {folder} is not there; a bundle carries a copy of it.",
-            tip="Run from a clone of the kit, installed with: pip install -e '.[ops]'.",
-        )
-    return folder
+    return place("inference/rerank_engine").parent
 
 
 def copy_engine(inference: Path, code: Path) -> dict[str, Path]:

@@ -5,11 +5,13 @@ links, devices, folders, pax and GNU extensions, strange or double names, and mo
 """
 
 import gzip
+import json
+import os
 import tarfile
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from rerank_bundle import layout
 from rerank_bundle.errors import ArchiveError
@@ -28,6 +30,7 @@ _KINDS = {
     tarfile.XHDTYPE: "a pax extension header",
     tarfile.XGLTYPE: "a pax extension header",
 }
+_LARGEST_MANIFEST_BYTES = 4_000_000
 _REPACKED = "Bundles are written by `rerank package`; an archive packed by other tools is not one."
 _DAMAGED = "The download is damaged or incomplete: fetch it again, or build it again with `rerank package`."
 
@@ -62,8 +65,12 @@ def unpack(
     Raises:
         ArchiveError: the archive is damaged, or holds anything but the files of a bundle.
     """
+    if archive.is_dir():
+        raise ArchiveError(f"{archive} is a folder.", tip="Name the model.tar.gz in it.")
     if not archive.is_file():
         raise ArchiveError(f"{archive} is not a file.", tip="Build it first: rerank package SOURCE.")
+    if not os.access(archive, os.R_OK):
+        raise ArchiveError(f"{archive} cannot be read: no permission.")
     packed = archive.stat().st_size
     allowed = limits.allowed_bytes(packed)
     names: list[str] = []
@@ -88,6 +95,27 @@ def unpack(
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise ArchiveError(f"{archive.name} is not a complete gzip file: {error}.", tip=_DAMAGED) from error
     return tuple(names)
+
+
+def read_manifest(archive: Path) -> dict[str, Any]:
+    """The manifest in `archive`, which is read as far as there and not checked against the files.
+
+    Raises:
+        ArchiveError: it is no bundle, or its manifest is not a JSON object.
+    """
+    try:
+        with archive.open("rb") as raw, gzip.open(raw) as stream:
+            while (header := _next_header(stream)) is not None:
+                _check(header, set())
+                if header.name == layout.MANIFEST and header.size <= _LARGEST_MANIFEST_BYTES:
+                    value = json.loads(stream.read(header.size))
+                    if isinstance(value, dict):
+                        return value
+                    break
+                stream.seek(header.size + -header.size % tarfile.BLOCKSIZE, 1)
+    except (EOFError, gzip.BadGzipFile, zlib.error, ValueError) as error:
+        raise ArchiveError(f"{archive.name} is not a bundle: {error}.", tip=_DAMAGED) from error
+    raise ArchiveError(f"{archive.name} is not a bundle: it has no {layout.MANIFEST}.", tip=_REPACKED)
 
 
 def _next_header(stream: BinaryIO | gzip.GzipFile) -> tarfile.TarInfo | None:

@@ -50,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except Exception as error:
-        return _fail(error, debug=args.debug)
+        return _fail(error, args.command, debug=args.debug)
 
 
 def discover() -> dict[str, ModuleType]:
@@ -96,10 +96,10 @@ def _debug_everywhere(parser: argparse.ArgumentParser) -> None:
                 _debug_everywhere(child)
 
 
-def _fail(error: Exception, *, debug: bool) -> int:
+def _fail(error: Exception, command: str, *, debug: bool) -> int:
     if debug:
         traceback.print_exception(error)
-    explained = explain(error)
+    explained = explain(error, command)
     if explained is None:
         console.error(f"Unexpected {type(error).__name__}: {error}", None if debug else "--debug shows the traceback.")
         return 1

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TextIO
 
-from rerank_ops.errors import NotFound, Refused
+from rerank_ops.errors import NotFound, Refused, Usage
 
 Document = str | Mapping[str, object]
 
@@ -14,19 +14,26 @@ def gather(given: Sequence[str], file: str | None, stdin: TextIO) -> list[Docume
     """The arguments, then the documents of `file` ("-" reads standard input).
 
     Raises:
-        NotFound: there is no such file, or not one document.
-        Refused: a line of the file is neither text nor JSON with text in it.
+        Usage: neither arguments nor a file are given.
+        NotFound: there is no such file, or it holds no document.
+        Refused: the file is not text, or a line of it is neither text nor JSON with text in it.
     """
+    if not given and file is None:
+        raise Usage("No documents.", tip="Give them as arguments, or --file PATH (- reads standard input).")
     documents: list[Document] = list(given)
     if file == "-":
         documents += parse(stdin.read(), "standard input", lines_are_json=None)
     elif file is not None:
         path = Path(file)
         if not path.is_file():
-            raise NotFound(f"{file} is not a file.")
-        documents += parse(path.read_text(encoding="utf-8"), file, lines_are_json=path.suffix != ".txt")
+            raise NotFound(f"{file} is {'a folder' if path.is_dir() else 'not a file'}.", tip="Name a file of texts.")
+        try:
+            text = path.read_text(encoding="utf-8")
+        except UnicodeDecodeError as error:
+            raise Refused(f"{file} is not text in UTF-8: {error.reason} at byte {error.start:,}.") from None
+        documents += parse(text, file, lines_are_json=path.suffix != ".txt")
     if not documents:
-        raise NotFound("No documents.", tip="Give them as arguments, or --file PATH (- reads standard input).")
+        raise NotFound(f"No documents in {'standard input' if file == '-' else file}.", tip="One a line is expected.")
     return documents
 
 

@@ -3,7 +3,7 @@
 OpsError                exit code 1
 ├── NotFound            a file, parameter, endpoint or job that was named is not there
 ├── Refused             what was asked cannot work: said before anything is submitted
-│   └── WrongUsage      something the command line must have is not on it; exit code 2
+├── Usage               what was given cannot be meant: exit code 2, as for an unknown flag
 ├── Missing             a program or package this command needs is not installed
 └── Unfinished          AWS (or the local one) did the work and it failed
 
@@ -43,8 +43,8 @@ class Refused(OpsError):
     """The request cannot work as it stands."""
 
 
-class WrongUsage(Refused):
-    """The command line lacks something."""
+class Usage(OpsError):
+    """An argument is missing, empty, or contradicts another."""
 
     exit_code = 2
 
@@ -79,12 +79,15 @@ _CLIENT_TIPS = {
 }
 
 
-def explain(error: BaseException) -> Explained | None:
-    """`error` as message, tip and exit code; None when it is not one that is raised on purpose."""
+def explain(error: BaseException, command: str | None = None) -> Explained | None:
+    """`error` of `rerank COMMAND` as message, tip and exit code; None when it is not one that is raised on purpose."""
     if type(error).__module__.partition(".")[0] in PACKAGES:
         return Explained(str(error), getattr(error, "tip", None), getattr(error, "exit_code", 1))
     if isinstance(error, ModuleNotFoundError) and error.name and error.name.partition(".")[0] not in PACKAGES:
-        return Explained(f"Python package {error.name!r} is not installed.", "pip install -e '.[ops]' in the checkout.")
+        from rerank_ops import installation
+
+        module = error.name.partition(".")[0]
+        return Explained(f"Python package {module!r} is not installed.", installation.tip(module, command))
     if isinstance(error, subprocess.CalledProcessError):
         command = error.cmd if isinstance(error.cmd, str) else " ".join(map(str, error.cmd))
         return Explained(f"Exit code {error.returncode} from: {command}")
@@ -92,6 +95,10 @@ def explain(error: BaseException) -> Explained | None:
 
 
 def _explain_os(error: BaseException) -> Explained | None:
+    if isinstance(error, UnicodeDecodeError):
+        return Explained(
+            f"A file is not text in UTF-8: {error.reason} at byte {error.start:,}.", "Convert it to UTF-8."
+        )
     if not isinstance(error, OSError) or not error.strerror:
         return None
     return Explained(f"{error.strerror}: {error.filename}" if error.filename else error.strerror)

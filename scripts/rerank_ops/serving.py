@@ -1,7 +1,9 @@
 """A model's server as a child process on 127.0.0.1, from a bundle, a checkpoint folder or the demo."""
 
+import errno
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -10,15 +12,24 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
-from rerank_ops import console
-from rerank_ops.errors import NotFound
+from rerank_ops import console, installation
+from rerank_ops.errors import NotFound, Refused
 
 HOST = "127.0.0.1"
 EXAMPLE = '{"query": "what scales to zero?", "documents": ["async endpoints", "real-time endpoints"]}'
 
 
 def serve(model: str, *, port: int) -> int:
-    """Runs the server until it ends; SIGTERM and SIGINT reach it, so that it drains."""
+    """Runs the server until it ends; SIGTERM and SIGINT reach it, so that it drains. Port 0 takes a free one.
+
+    Raises:
+        Refused: the port cannot be had.
+        NotFound, BundleError: as `model_folder`.
+    """
+    port = free_port(port)
+    installation.require("uvicorn", "torch", "tokenizers", "safetensors")
+    if (host := os.environ.get("RERANK_BIND_HOST")) not in (None, "", HOST, "localhost"):
+        console.warn(f"RERANK_BIND_HOST={host} is not used: `rerank serve` listens on {HOST} only.")
     with model_folder(model) as folder, tempfile.TemporaryDirectory(prefix="rerank-serve-") as scratch:
         door = server_script(folder)
         console.talk(f"Serving {model} with {door.name} of {door.parent}.")
@@ -30,15 +41,41 @@ def serve(model: str, *, port: int) -> int:
         return _wait(child)
 
 
+def free_port(port: int) -> int:
+    """`port` itself, or a free one for 0, once it was seen that a server can listen there.
+
+    Raises:
+        Refused: another program listens there, or this user may not.
+    """
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+            probe.listen(1)
+        except OSError as error:
+            if error.errno == errno.EACCES:
+                raise Refused(
+                    f"This user may not listen on port {port}.", tip="Take one from 1024 on, such as --port 8080."
+                ) from error
+            raise Refused(
+                f"Port {port} on {HOST} cannot be had: {error.strerror}.",
+                tip="Stop what listens there, or take another port: --port 0 finds a free one.",
+            ) from error
+        return int(probe.getsockname()[1])
+
+
 @contextmanager
 def model_folder(model: str) -> Iterator[Path]:
     """The folder with config.json and weights that `model` names; temporary ones are removed afterwards.
 
     Raises:
-        NotFound: it is neither a tarball, nor a checkpoint folder, nor "demo".
+        NotFound: it is neither a tarball, nor a checkpoint folder, nor "demo" or "demo-random".
+        Refused: it may not be read.
         BundleError: the tarball must not be unpacked.
     """
     path = Path(model)
+    if path.exists() and not os.access(path, os.R_OK):
+        raise Refused(f"{model} cannot be read: no permission.")
     if (path / "config.json").is_file():
         yield path.resolve()
         return
@@ -51,7 +88,12 @@ def model_folder(model: str) -> Iterator[Path]:
         elif model == "demo":
             from rerank_bundle.demo import demo_checkpoint
 
-            folder = demo_checkpoint(folder)
+            folder = demo_checkpoint()
+        elif model == "demo-random":
+            from rerank_bundle.demo import make_demo_checkpoint
+
+            console.warn("demo-random has random weights: its scores carry no meaning.")
+            make_demo_checkpoint(folder)
         else:
             raise NotFound(
                 f"{model!r} is neither a model.tar.gz nor a folder with a config.json.",
@@ -61,18 +103,15 @@ def model_folder(model: str) -> Iterator[Path]:
 
 
 def server_script(folder: Path) -> Path:
-    """The bundle's own code/serve.py, else this checkout's.
+    """The bundle's own code/serve.py, else the kit's.
 
     Raises:
-        NotFound: the folder has no code and the kit is not installed from a checkout.
+        BundleError: the folder has no code, and this installation of the kit has none either.
     """
-    import rerank_engine
+    from rerank_bundle.places import place
 
-    checkout = Path(rerank_engine.__file__).resolve().parents[1] / "serve.py"
-    for door in (folder / "code" / "serve.py", checkout):
-        if door.is_file():
-            return door
-    raise NotFound(f"{folder} has no code/serve.py, and this is not a checkout.", tip="Serve a model.tar.gz instead.")
+    door = folder / "code" / "serve.py"
+    return door if door.is_file() else place("inference/serve.py")
 
 
 def server_environment(folder: Path, port: int, env: Mapping[str, str]) -> dict[str, str]:

@@ -100,12 +100,12 @@ def check(args: argparse.Namespace, options: "RunOptions") -> None:
     if options.data.tokenizer is not None:
         read_tokenizer(options.data.tokenizer)
     teacher_path(options.data.teacher)
-    outputs.require_folder(options.output, "--output")
-    outputs.require_folder(options.work, "--work")
+    outputs.check_folder(options.output, "--output")
+    outputs.check_folder(options.work, "--work")
     if args.plot:
         outputs.require_picture(args.plot, "--plot")
     if options.save_scores:
-        outputs.require_file(options.save_scores, "--save-teacher-scores")
+        outputs.check_file(options.save_scores, "--save-teacher-scores")
 
 
 def _warnings(done: "Progress", options: "RunOptions") -> list[str]:

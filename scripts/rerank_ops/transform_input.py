@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,7 +71,11 @@ def local_files(path: Path) -> list[Path]:
 
 
 def inspect(files: Sequence[Path]) -> Inspection:
-    """Reads every line: its size, and whether it can be answered at all."""
+    """Reads every line: its size, and whether it can be answered at all.
+
+    Raises:
+        Refused: a file whose name ends in .gz is not compressed, or is cut short.
+    """
     records, longest = 0, 0
     faults: list[str] = []
     reserved: list[str] = []
@@ -129,8 +134,13 @@ def _is_input(file: Path) -> bool:
 def _lines(file: Path) -> Iterator[bytes]:
     with file.open("rb") as raw:
         stream: IO[bytes] = gzip.GzipFile(fileobj=raw) if file.suffix == ".gz" else raw  # type: ignore[assignment]
-        for line in stream:
-            yield line.rstrip(b"\n")
+        try:
+            for line in stream:
+                yield line.rstrip(b"\n")
+        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+            raise Refused(
+                f"{file} is not a complete gzip file: {error}.", tip="Compress it again, or drop .gz from its name."
+            ) from error
 
 
 def _look_at(line: bytes) -> tuple[str | None, object]:

@@ -34,26 +34,28 @@ def test_verify_writes_json(built: BundleReport, capsys: pytest.CaptureFixture[s
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "code", "said"),
     [
-        (["package", "org/unpinned"], "ERROR org/unpinned is not pinned"),
-        (["package", "./nothing"], "ERROR './nothing' is no checkpoint folder"),
-        (["package", "demo", "--revision", "main"], "ERROR The demo checkpoint has no revision"),
-        (["package", "demo", "--setting", "RERANK_THREADS"], "ERROR --setting 'RERANK_THREADS' is not KEY=VALUE."),
-        (["package", "demo", "--setting", "A=1", "--setting", "A=2"], "ERROR --setting A is given twice."),
-        (["verify", "nothing.tar.gz"], "ERROR nothing.tar.gz is not a file."),
+        (["package", "org/unpinned"], 1, "ERROR org/unpinned is not pinned"),
+        (["package", "./nothing"], 1, "ERROR './nothing' is no checkpoint folder"),
+        (["package", "demo", "--revision", "main"], 1, "ERROR The demo checkpoint has no revision"),
+        (["package", "demo", "--setting", "RERANK_THREADS"], 2, "ERROR --setting 'RERANK_THREADS' is not KEY=VALUE."),
+        (["package", "demo", "--setting", "A=1", "--setting", "A=2"], 2, "ERROR --setting A is given twice."),
+        (["verify", "nothing.tar.gz"], 1, "ERROR nothing.tar.gz is not a file."),
+        (["verify", "."], 1, "ERROR . is a folder."),
     ],
 )
 def test_errors_are_told_without_a_traceback(
     arguments: list[str],
+    code: int,
     said: str,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """A command that fails ends with ERROR on stderr, nothing on stdout and exit code 1."""
+    """A command that fails ends with ERROR on stderr, nothing on stdout and its exit code."""
     monkeypatch.chdir(tmp_path)
-    assert 1 == cli.main(arguments)
+    assert code == cli.main(arguments)
     told = capsys.readouterr()
 
     assert said in told.err

@@ -7,13 +7,14 @@ from typing import Any
 import pytest
 from huggingface_hub import errors as hub_errors
 
-from rerank_bundle import hub
+from rerank_bundle import hub, places
 from rerank_bundle.checkpoint import read_checkpoint
-from rerank_bundle.demo import TRAINED, demo_checkpoint
+from rerank_bundle.demo import TRAINED
 from rerank_bundle.errors import BundleError, HubError, SourceError
 from rerank_bundle.known_models import shipped
 from rerank_bundle.source import Source, resolve
 
+ROOT = Path(__file__).parents[2]
 SHA = "0123456789abcdef0123456789abcdef01234567"
 TINY = "jinaai/jina-reranker-v1-tiny-en"
 TINY_SHA = "aca45de6945b5dc6399abcd2a9c55ded5dc9111f"
@@ -135,18 +136,28 @@ def test_demo_is_the_trained_checkpoint_of_the_checkout(tmp_path: Path) -> None:
     found = resolve("demo", revision=None, work=tmp_path, downloads=tmp_path / "downloads")
 
     assert ("demo", "rerank-demo", None) == (found.id, found.name, found.revision)
-    assert TRAINED == found.folder
+    assert ROOT / TRAINED == found.folder
     assert not read_checkpoint(found.folder).is_demo
     assert not list(tmp_path.iterdir())
 
 
-def test_without_the_trained_checkpoint_the_demo_is_made_on_the_fly(tmp_path: Path, tiny_checkpoint: Path) -> None:
-    """Where the kit is not a checkout, the demo has random weights and its config says so."""
-    made = demo_checkpoint(tmp_path / "made", trained=tmp_path / "nowhere")
+def test_random_weights_have_a_name_of_their_own(tmp_path: Path, tiny_checkpoint: Path) -> None:
+    """`demo-random` is the only word that stands for random weights, and their config says so."""
+    found = resolve("demo-random", revision=None, work=tmp_path, downloads=tmp_path / "downloads")
     weights = "model.safetensors"
 
-    assert (tiny_checkpoint / weights).read_bytes() == (made / weights).read_bytes()
-    assert read_checkpoint(made).is_demo
+    assert ("demo-random", "rerank-demo-random") == (found.id, found.name)
+    assert (tiny_checkpoint / weights).read_bytes() == (found.folder / weights).read_bytes()
+    assert read_checkpoint(found.folder).is_demo
+
+
+def test_without_the_trained_checkpoint_the_demo_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Random weights never stand in for it."""
+    monkeypatch.setattr(places, "checkout", lambda: tmp_path)
+
+    with pytest.raises(BundleError, match="this installation of the kit is not whole"):
+        resolve("demo", revision=None, work=tmp_path, downloads=tmp_path)
+    assert [] == list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("text", ["./missing", "/missing/folder", "~/missing/folder", "missing", "a/b/c", ""])

@@ -87,4 +87,4 @@ def test_without_uvicorn(serve: Callable[..., Server]) -> None:
     server = serve("-S")
 
     assert 1 == server.ended()
-    assert ["ERROR uvicorn is not installed.", "TIP pip install 'sagemaker-rerank-kit[serve]'."] == server.stderr
+    assert ["ERROR uvicorn is not installed.", "TIP pip install uvicorn httptools."] == server.stderr

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from rerank_ops.documents import gather
-from rerank_ops.errors import NotFound, Refused
+from rerank_ops.errors import NotFound, Refused, Usage
 
 
 @pytest.mark.parametrize(
@@ -41,6 +41,17 @@ def test_what_cannot_be_read_is_named_by_line(tmp_path: Path) -> None:
 
 
 def test_no_documents_is_an_error_with_a_tip() -> None:
-    """Nothing to rank is said before anything is sent."""
-    with pytest.raises(NotFound, match="No documents"):
+    """Nothing to rank is said before anything is sent: wrong usage without a file, a failure where it is empty."""
+    with pytest.raises(Usage, match="No documents"):
         gather([], None, io.StringIO())
+    with pytest.raises(NotFound, match="No documents in standard input"):
+        gather([], "-", io.StringIO("\n"))
+
+
+def test_files_that_are_no_text_are_named(tmp_path: Path) -> None:
+    """A folder, and bytes that are not UTF-8."""
+    (tmp_path / "a.txt").write_bytes(b"fine\n\xff")
+    with pytest.raises(NotFound, match="is a folder"):
+        gather([], str(tmp_path), io.StringIO())
+    with pytest.raises(Refused, match=r"a\.txt is not text in UTF-8: invalid start byte at byte 5"):
+        gather([], str(tmp_path / "a.txt"), io.StringIO())

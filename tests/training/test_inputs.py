@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from rerank_bundle.demo import TRAINED, make_demo_checkpoint
+from rerank_bundle.demo import demo_checkpoint, make_demo_checkpoint
+from rerank_bundle.errors import BundleError
 from rerank_ops import outputs
 from rerank_ops.cli import main
 from rerank_ops.errors import Missing, NotFound, Refused
 from rerank_training.checkpoints import checkpoint_folder
-from rerank_training.errors import DataError
 
 FAST = ["--batch", "4", "--list-size", "4", "--hard", "6", "--watch", "4", "--threads", "1", "--device", "cpu"]
 
@@ -149,7 +149,7 @@ def test_demo_is_the_trained_demo_wherever_a_checkpoint_is_named(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """finetune takes it as the start, evaluate as a model; a folder of that name is ./demo."""
-    assert TRAINED == checkpoint_folder("demo")
+    assert demo_checkpoint() == checkpoint_folder("demo")
     assert Path("./demo") == checkpoint_folder("./demo")
     one = ["--steps", "1", "--batch", "2", "--list-size", "3", "--hard", "2", "--watch", "1", "--sample", "20"]
 
@@ -160,8 +160,8 @@ def test_demo_is_the_trained_demo_wherever_a_checkpoint_is_named(
     assert main(["evaluate", str(make_collection(size=4)), "--model", "demo", "--json", "--device", "cpu"]) == 0
     found = json.loads(capsys.readouterr().out)["collections"]["toy"][1]
     assert ("demo", 3_645_121) == (found["model"], found["details"]["parameters"])
-    monkeypatch.setattr("rerank_bundle.demo.TRAINED", tmp_path / "nowhere")
-    with pytest.raises(DataError, match="comes with a checkout"):
+    monkeypatch.setattr("rerank_bundle.demo.TRAINED", "nowhere")
+    with pytest.raises(BundleError, match="this installation of the kit is not whole"):
         checkpoint_folder("demo")
 
 
@@ -253,15 +253,15 @@ def test_a_package_that_is_missing_comes_with_the_command_of_the_checkout(
 def test_places_are_looked_at_without_touching_them(tmp_path: Path) -> None:
     """Nothing is made, and what cannot be written is refused by the flag's name."""
     (tmp_path / "file").write_text("")
-    outputs.require_file(tmp_path / "new" / "deep" / "page.html", "--html")
-    outputs.require_folder(tmp_path / "new" / "folder", "--output")
+    outputs.check_file(tmp_path / "new" / "deep" / "page.html", "--html")
+    outputs.check_folder(tmp_path / "new" / "folder", "--output")
 
     with pytest.raises(Refused, match=r"--html .* is a folder"):
-        outputs.require_file(tmp_path, "--html")
+        outputs.check_file(tmp_path, "--html")
     with pytest.raises(Refused, match=r"--html .* cannot be written: .*file is a file"):
-        outputs.require_file(tmp_path / "file" / "page.html", "--html")
+        outputs.check_file(tmp_path / "file" / "page.html", "--html")
     with pytest.raises(Refused, match=r"--output .*file is a file"):
-        outputs.require_folder(tmp_path / "file", "--output")
+        outputs.check_folder(tmp_path / "file", "--output")
     with pytest.raises(NotFound, match=r"PAIRS: .* is a folder"):
         outputs.require_input(tmp_path, "PAIRS")
     assert ["file"] == [path.name for path in tmp_path.iterdir()]
@@ -271,8 +271,8 @@ def test_a_place_that_may_not_be_written_is_refused(tmp_path: Path, monkeypatch:
     """By permission: asked of the system, for a folder or for the file itself."""
     monkeypatch.setattr("os.access", lambda path, mode: False)
 
-    with pytest.raises(Refused, match="is not writable"):
-        outputs.require_file(tmp_path / "page.html", "--html")
+    with pytest.raises(Refused, match="cannot be written: no permission"):
+        outputs.check_file(tmp_path / "page.html", "--html")
 
 
 def test_a_picture_needs_what_draws_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

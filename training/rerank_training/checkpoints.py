@@ -1,4 +1,4 @@
-"""Checkpoints as commands name them: a folder, or the word demo, which is this checkout's trained demo model."""
+"""Checkpoints as commands name them: a folder, or the word demo: the trained model that comes with the kit."""
 
 from pathlib import Path
 
@@ -13,17 +13,13 @@ def checkpoint_folder(named: str | Path) -> Path:
     As for `rerank package`, demo is always the demo: a folder of that name is ./demo.
 
     Raises:
-        DataError: demo is asked for where there is no trained one, outside a checkout.
+        BundleError: demo is asked for, and this installation does not have it.
     """
     if str(named) != DEMO:
         return Path(named).expanduser()
-    from rerank_bundle.demo import TRAINED
+    from rerank_bundle.demo import demo_checkpoint
 
-    if not (TRAINED / "config.json").is_file():
-        raise DataError(
-            "The demo model is not here: it comes with a checkout of this kit.", tip="Name a checkpoint's folder."
-        )
-    return TRAINED
+    return demo_checkpoint()
 
 
 def complete_checkpoint(folder: Path) -> Path:

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from rerank_training.beir import Collection
 from rerank_training.chunking import Chunking, passages
@@ -11,6 +12,11 @@ from rerank_training.intervals import Difference, Interval, bootstrap, compare
 from rerank_training.metrics import DEFAULT, PerQuery, per_query
 from rerank_training.runs import Run
 from rerank_training.scorers import FirstStage, Scorer
+
+
+def _share(report: Callable[[float, int], None], done: int, of: int, share: float) -> None:
+    """Report a `share` of the query that follows `done` finished ones."""
+    report(done + share, of)
 
 
 @dataclass(frozen=True)
@@ -79,7 +85,7 @@ def evaluate(
                 cut[document] = passages(collection.documents[document], chunking)
         started = time.perf_counter()
         parts = [cut[document] for document in documents]
-        run[query] = _rank(text, documents, parts, scorer, lambda share, done=done: report(done + share, of))
+        run[query] = _rank(text, documents, parts, scorer, partial(_share, report, done, of))
         latency_ms.append((time.perf_counter() - started) * 1000)
     report(of, of)
     return Result(scorer.name, run, per_query(collection.qrels, run, measures), latency_ms, dict(scorer.details))

@@ -32,7 +32,7 @@ def save_arrays(path: Path, **arrays: NDArray[Any]) -> None:
     """Write one .npz file atomically: a run that is stopped meanwhile leaves none."""
     part = path.with_name(f"{path.name}.part")
     with part.open("wb") as file:
-        np.savez(file, **arrays)
+        np.savez(file, allow_pickle=False, **arrays)
     part.replace(path)
 
 

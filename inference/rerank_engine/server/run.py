@@ -89,10 +89,11 @@ def listen(host: str, port: int) -> socket.socket:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind((host, port))
         listening.listen(_BACKLOG)
-    except OSError as error:
+    except (OSError, OverflowError) as error:  # OverflowError: the port is not from 0 to 65535
         listening.close()
         tip = "Set SAGEMAKER_BIND_TO_PORT or RERANK_BIND_HOST."
-        raise SettingsError(f"Cannot listen on {host} port {port}: {error.strerror or error}.", tip=tip) from error
+        reason = getattr(error, "strerror", None) or error
+        raise SettingsError(f"Cannot listen on {host} port {port}: {reason}.", tip=tip) from error
     return listening
 
 
@@ -100,7 +101,7 @@ def _uvicorn(app: App, settings: Settings) -> Any:
     try:
         import uvicorn
     except ImportError as error:
-        raise SettingsError("uvicorn is not installed.", tip="pip install 'sagemaker-rerank-kit[serve]'.") from error
+        raise SettingsError("uvicorn is not installed.", tip="pip install uvicorn httptools.") from error
     config = uvicorn.Config(
         app,
         lifespan="off",

@@ -33,7 +33,7 @@ class Tracer:
         except ImportError as error:
             raise SettingsError(
                 f"RERANK_OTEL is true, but OpenTelemetry is not installed: {error}.",
-                tip="pip install 'sagemaker-rerank-kit[otel]', or leave RERANK_OTEL out.",
+                tip="pip install opentelemetry-sdk opentelemetry-exporter-otlp-proto-http, or leave RERANK_OTEL out.",
             ) from error
         self._tracer = self._provider.get_tracer("rerank_engine")
         self._propagator = TraceContextTextMapPropagator()

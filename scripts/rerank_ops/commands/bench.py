@@ -67,7 +67,7 @@ def run(args: argparse.Namespace) -> int:
         raise Refused("--requests, --documents, --rounds and --starts are at least 1.")
     for path, flag in ((args.markdown, "--markdown"), (args.chart, "--chart")):
         if path is not None:
-            outputs.require_file(path, flag)
+            outputs.check_file(path, flag)
     if args.family:
         return _family(args)
     raced: list[Raced] = []

@@ -101,7 +101,7 @@ def _check(args: argparse.Namespace) -> None:
         require_collection(args.pairs, args.split)
         require_bm25()
     if not args.dry_run:
-        outputs.require_file(args.output or args.bundle, "--output" if args.output else "BUNDLE")
+        outputs.check_file(args.output or args.bundle, "--output" if args.output else "BUNDLE")
 
 
 def _scores(bundle: Path, pairs: "list[Pair]") -> list[float]:

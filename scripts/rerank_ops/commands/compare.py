@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from rerank_ops import console, outputs, progress
 from rerank_ops.comparing.shapes import SHAPES
-from rerank_ops.errors import Refused, WrongUsage
+from rerank_ops.errors import Refused, Usage
 
 if TYPE_CHECKING:
     from rerank_ops.comparing.measure import Candidate
@@ -55,13 +55,13 @@ def run(args: argparse.Namespace) -> int:
     from rerank_ops.comparing.measure import measure
 
     if not args.models and not args.random:
-        raise WrongUsage(
+        raise Usage(
             "No model is named.", tip="rerank compare dist/model.tar.gz --random tiny --random bge-reranker-base"
         )
     if min(args.rounds, args.requests, args.passages, args.top) < 1 or args.queries < 0:
         raise Refused("--rounds, --requests, --passages and --top must be at least 1, --queries at least 0.")
     if args.html:
-        outputs.require_file(args.html, "--html")
+        outputs.check_file(args.html, "--html")
     if args.data and args.models:
         quality.check(args.data)
     requests = sample.requests(args.requests, args.passages)

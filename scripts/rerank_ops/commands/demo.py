@@ -3,10 +3,13 @@
 import argparse
 from typing import Any
 
+from rerank_ops import console
+
 EPILOG = """\
 examples:
   rerank demo            show everything, then take everything down
   rerank demo --keep     leave the endpoint running, to play with
+  rerank demo --json     one JSON value: seconds of each step, rankings, the batch job's agreement
 """
 
 
@@ -21,10 +24,11 @@ def add_parser(subparsers: Any) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--keep", action="store_true", help="leave the local AWS and its endpoint running")
+    console.json_option(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Walks the road; whatever happens, nothing is left running unless it was asked for."""
     from rerank_ops.demo.road import walk
 
-    return walk(keep=args.keep)
+    return walk(keep=args.keep, as_json=args.json)

@@ -162,7 +162,7 @@ def check(args: argparse.Namespace, measures: Sequence[str]) -> None:
     if args.plot:
         outputs.require_picture(args.plot, "--plot")
     if args.write_runs:
-        outputs.require_folder(args.write_runs, "--write-runs")
+        outputs.check_folder(args.write_runs, "--write-runs")
 
 
 def _report(

@@ -8,6 +8,7 @@ from typing import Any
 from rerank_ops import console
 from rerank_ops.aws import Aws, aws_options, deployment_parameters, parameter
 from rerank_ops.documents import gather
+from rerank_ops.errors import Usage
 
 EPILOG = """\
 examples:
@@ -34,16 +35,18 @@ def add_parser(subparsers: Any) -> None:
     target = parser.add_mutually_exclusive_group()
     target.add_argument("--endpoint", metavar="NAME", help="name of the endpoint")
     target.add_argument("--deployment", default="sandbox", help="deployment whose endpoint to ask (default: sandbox)")
-    parser.add_argument("--top-n", type=int, metavar="N", help="show the best N only")
+    parser.add_argument("--top-n", type=console.at_least(1), metavar="N", help="show the best N only")
     console.json_option(parser)
     aws_options(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Sends the documents and prints the ranking."""
+    if not args.query.strip():
+        raise Usage("--query is empty.", tip='Say what the documents should answer: --query "what scales to zero?"')
+    documents = gather(args.documents, args.file, sys.stdin)
     from rerank_client import RerankClient
 
-    documents = gather(args.documents, args.file, sys.stdin)
     aws = Aws.from_args(args)
     endpoint = args.endpoint or parameter(deployment_parameters(aws, args.deployment), args.deployment, "endpoint-name")
     client = RerankClient(endpoint, client=aws.client("sagemaker-runtime"))

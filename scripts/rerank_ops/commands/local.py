@@ -66,9 +66,11 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _up(args: argparse.Namespace, home: Any) -> int:
+    from rerank_ops import installation
     from rerank_ops.local import lifecycle
     from rerank_ops.local.state import LocalAws
 
+    installation.require(*lifecycle.NEEDED)
     before = LocalAws.recorded(home)
     local = lifecycle.up(home, say=console.talk, port=args.port, region=args.region, bootstrap=not args.no_bootstrap)
     console.talk('Use it:  --local with every rerank command, or  eval "$(rerank local env)"')

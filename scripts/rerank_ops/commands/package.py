@@ -2,11 +2,12 @@
 
 import argparse
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rerank_ops import console, progress
-from rerank_ops.errors import Refused
+from rerank_ops import console, outputs, progress
+from rerank_ops.errors import Refused, Usage
 
 if TYPE_CHECKING:
     from rerank_bundle.build import BundleReport
@@ -25,8 +26,11 @@ def add_parser(subparsers: Any) -> None:
         description="Make a deterministic model.tar.gz from a checkpoint: weights, tokenizer, manifest and the "
         "engine's code. It is scored with that code first; a published model must give its published scores.",
     )
-    parser.add_argument("source", metavar="SOURCE", help="checkpoint folder, hub id org/name[@sha], or: demo")
+    parser.add_argument(
+        "source", metavar="SOURCE", help="checkpoint folder, hub id org/name[@sha], demo, or demo-random"
+    )
     parser.add_argument("--output", type=Path, default=OUTPUT, metavar="FILE", help=f"default: {OUTPUT}")
+    parser.add_argument("--force", action="store_true", help="replace the bundle of another model, or another file")
     parser.add_argument("--revision", metavar="SHA", help="full commit sha on the hub (known models have theirs)")
     parser.add_argument("--name", help="model name in answers and reports; default: the hub id or the folder's name")
     parser.add_argument(
@@ -54,9 +58,13 @@ def add_parser(subparsers: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Packages, reports, returns 0; errors are raised."""
     from rerank_bundle.build import build
+    from rerank_bundle.checkpoint import read_checkpoint
     from rerank_bundle.source import resolve
 
     settings = parse_settings(args.setting)
+    lower = _lower(args, settings)
+    _check_output(args.source, args.output)
+    before = replaced(args.output)
     with tempfile.TemporaryDirectory(prefix="rerank-source-") as work, progress.meter("package") as report:
         source = resolve(
             args.source,
@@ -64,24 +72,87 @@ def run(args: argparse.Namespace) -> int:
             work=Path(work),
             downloads=args.output.parent / "checkpoints",
         )
+        name = args.name or source.name or read_checkpoint(source.folder, allow_requirements=True).default_name
+        if not args.force:
+            refuse_other(before, args.output, name)
         built = build(
             source.folder,
             args.output,
-            name=args.name or source.name,
+            name=name,
             revision=source.revision,
             source_id=source.id,
             settings=settings,
-            lower=_lower(args, settings),
+            lower=lower,
             allow_requirements=args.allow_requirements,
             progress=in_tenths(report),
         )
     for text in remarks(built):
         console.warn(text)
+    if before is not None and before.calibrated and "calibration" not in built.manifest["model"]:
+        console.warn("The bundle that was replaced had calibrated probabilities: fit them again, `rerank calibrate`.")
+    unchanged = before is not None and before.sha256 == built.sha256
     if args.json:
-        console.emit(as_json(built))
+        console.emit(as_json(built) | {"unchanged": unchanged})
     else:
         console.table(("bundle", str(built.path)), rows(built))
+    if unchanged:
+        console.talk(f"{built.path} is byte for byte what it was: deploying it again changes nothing.")
     return 0
+
+
+@dataclass(frozen=True, slots=True)
+class Replaced:
+    """What stands where a bundle shall be written.
+
+    Attributes:
+        model: the name in its manifest; None when it is no bundle.
+        sha256: of the file.
+        calibrated: whether probabilities were fitted into it.
+    """
+
+    model: str | None
+    sha256: str
+    calibrated: bool = False
+
+
+def replaced(output: Path) -> Replaced | None:
+    """The file at `output`; None when there is none."""
+    from rerank_bundle.errors import BundleError
+    from rerank_bundle.tarball import file_sha256
+    from rerank_bundle.unpack import read_manifest
+
+    if not output.is_file():
+        return None
+    try:
+        model = read_manifest(output)["model"]
+        return Replaced(str(model["name"]), file_sha256(output), calibrated="calibration" in model)
+    except (BundleError, KeyError, TypeError):
+        return Replaced(None, file_sha256(output))
+
+
+def refuse_other(before: Replaced | None, output: Path, name: str) -> None:
+    """Refuses to write the model `name` over another one, or over a file that is no bundle.
+
+    Raises:
+        Refused: `before` is not a bundle of that model.
+    """
+    if before is None or before.model == name:
+        return
+    held = "is not a bundle" if before.model is None else f"holds the model {before.model!r}"
+    raise Refused(
+        f"{output} {held}; it would be replaced by the model {name!r}.",
+        tip=f"Write beside it (--output {output.parent / name.rpartition('/')[2]}.tar.gz) and deploy that "
+        "(-c bundle=FILE, or bundle.path of the deployment), or replace it with --force.",
+    )
+
+
+def _check_output(source: str, output: Path) -> None:
+    """Refuses an output that could not be written, or that is a file of the checkpoint."""
+    from rerank_bundle.layout import is_member
+
+    folder = Path(source).expanduser()
+    inputs = [path for path in folder.iterdir() if is_member(path.name)] if source and folder.is_dir() else []
+    outputs.check_file(output, "--output", inputs=inputs)
 
 
 def _lower(args: argparse.Namespace, settings: dict[str, str]) -> "LowerPrecision | None":
@@ -89,10 +160,10 @@ def _lower(args: argparse.Namespace, settings: dict[str, str]) -> "LowerPrecisio
 
     if args.precision is None:
         if args.evaluation is not None or args.force_precision:
-            raise Refused("--evaluation and --force-precision go with --precision.")
+            raise Usage("--evaluation and --force-precision go with --precision.")
         return None
     if SETTING in settings:
-        raise Refused(f"--precision sets {SETTING}, and so does --setting.", tip="Give one of them.")
+        raise Usage(f"--precision sets {SETTING}, and so does --setting.", tip="Give one of them.")
     return LowerPrecision(args.precision, args.evaluation, force=args.force_precision)
 
 
@@ -100,15 +171,15 @@ def parse_settings(given: list[str]) -> dict[str, str]:
     """KEY=VALUE pairs as a mapping; what they mean is for the engine to judge.
 
     Raises:
-        Refused: one has no `=`, or a key is given twice.
+        Usage: one has no `=`, or a key is given twice.
     """
     settings: dict[str, str] = {}
     for text in given:
         key, equals, value = text.partition("=")
         if not equals or not key:
-            raise Refused(f"--setting {text!r} is not KEY=VALUE.", tip="Example: --setting RERANK_TOKEN_BUDGET=32768")
+            raise Usage(f"--setting {text!r} is not KEY=VALUE.", tip="Example: --setting RERANK_TOKEN_BUDGET=32768")
         if key in settings:
-            raise Refused(f"--setting {key} is given twice.")
+            raise Usage(f"--setting {key} is given twice.")
         settings[key] = value
     return settings
 

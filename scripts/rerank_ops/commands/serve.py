@@ -7,7 +7,7 @@ EPILOG = """\
 examples:
   rerank serve demo                        the small demo model: to see the wire format
   rerank serve dist/model.tar.gz           the very code that would be deployed
-  rerank serve ./checkpoint --port 9000    a checkpoint folder, with this checkout's code
+  rerank serve ./checkpoint --port 9000    a checkpoint folder, with this kit's code
 """
 
 
@@ -22,7 +22,7 @@ def add_parser(subparsers: Any) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("model", metavar="MODEL", help="a model.tar.gz, a checkpoint folder, or the word demo")
-    parser.add_argument("--port", type=int, default=8080, help="port on 127.0.0.1 (default: 8080)")
+    parser.add_argument("--port", type=port, default=8080, help="port on 127.0.0.1, 0 for a free one (default: 8080)")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -30,3 +30,10 @@ def run(args: argparse.Namespace) -> int:
     from rerank_ops.serving import serve
 
     return serve(args.model, port=args.port)
+
+
+def port(text: str) -> int:
+    """A TCP port; argparse shows the error with the usage."""
+    if not text.isascii() or not text.isdigit() or int(text) > 65_535:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port: a whole number from 0 to 65535")
+    return int(text)

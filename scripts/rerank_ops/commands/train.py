@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from rerank_ops import console
 from rerank_ops.aws import Aws, aws_options, deployment_parameters
-from rerank_ops.errors import NotFound, Unfinished, WrongUsage
+from rerank_ops.errors import Missing, NotFound, Unfinished, Usage
 
 if TYPE_CHECKING:
     from rerank_training.job import JobOptions
@@ -49,8 +49,13 @@ def add_parser(subparsers: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Submits (or prints) the job; returns 0."""
     from rerank_training.checkpoints import DEMO, checkpoint_folder
-    from rerank_training.job import CHECKPOINTS, MODEL, container_arguments, source_archive, training_request
+    from rerank_training.job import CHECKPOINTS, DOOR, MODEL, container_arguments, source_archive, training_request
 
+    if not (ROOT / DOOR).is_file():
+        raise Missing(
+            "`rerank train` needs a checkout of the kit: the job runs the training code of one.",
+            tip="Clone the kit, install it there with pip install -e '.[ops,training]', and run this again.",
+        )
     argv = [word for word in args.run if word != "--"]
     parsed = _parse(argv)
     if DEMO in (getattr(parsed, name, None) for name in ("checkpoint", "start", "teacher")):
@@ -100,7 +105,7 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     distill.add_parser(commands)
     finetune.add_parser(commands)
     if not argv or argv[0] not in commands.choices:
-        raise WrongUsage("Say what to train after --: distill or finetune with its flags.")
+        raise Usage("Say what to train after --: distill or finetune with its flags.")
     return parser.parse_args(argv)
 
 

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from rerank_ops import console
+from rerank_ops import console, transform_input
 from rerank_ops.aws import Aws, aws_options
 
 EPILOG = """\
@@ -43,14 +43,20 @@ def add_parser(subparsers: Any) -> None:
         _common(command)
     command = verbs.add_parser("list", help="the deployment's latest jobs", description="The deployment's latest jobs.")
     command.add_argument("--deployment", default="sandbox", help="which deployment (default: sandbox)")
-    command.add_argument("--most", type=int, default=10, help="how many (default: 10)")
+    command.add_argument("--most", type=console.at_least(1), default=10, help="how many (default: 10)")
     _common(command)
 
 
 def run(args: argparse.Namespace) -> int:
     """Does the verb; 1 when the job it is about has failed or was stopped."""
-    from rerank_ops import transforming
+    from rerank_ops import outputs, transforming
 
+    if args.verb == "start":
+        outputs.check_folder(Path(args.fetch) if args.fetch else None, "--fetch")
+        if not args.input.startswith("s3://"):
+            transform_input.local_files(Path(args.input))
+    if args.verb == "fetch":
+        outputs.check_folder(Path(args.to or args.job), "--to")
     aws = Aws.from_args(args)
     if args.verb == "start":
         return transforming.start(aws, args)
@@ -82,8 +88,10 @@ def _add_start(verbs: Any) -> None:
         "--strategy", choices=("MultiRecord", "SingleRecord"), default="MultiRecord", help="default: MultiRecord"
     )
     job.add_argument("--max-payload-mb", type=int, help="largest request (default: the deployment's)")
-    job.add_argument("--max-concurrent", type=int, help="requests in flight per instance (default: the deployment's)")
-    job.add_argument("--timeout-s", type=int, help="of one request (default: the deployment's)")
+    job.add_argument(
+        "--max-concurrent", type=console.at_least(1), help="requests in flight per instance (default: the deployment's)"
+    )
+    job.add_argument("--timeout-s", type=console.at_least(1), help="of one request (default: the deployment's)")
     job.add_argument("--retries", type=int, default=3, help="of one request (default: 3)")
     job.add_argument("--join", action="store_true", help="write each answer beside its input, under SageMakerOutput")
     job.add_argument("--input-filter", default="$", metavar="JSONPATH", help="what of each record is sent (default: $)")

@@ -32,6 +32,11 @@ def main(folder: Path) -> None:
         for line in sys.stdin:
             requests = json.loads(line)
             reply(memory(reranker) if requests is None else timed(reranker, requests))
+    except ModuleNotFoundError as error:
+        from rerank_ops import installation
+
+        missing = (error.name or str(error)).partition(".")[0]
+        reply({"error": f"Python package {missing!r} is not installed.", "tip": installation.tip(missing)})
     except Exception as error:  # told to the parent, which ends the comparison
         reply({"error": f"{type(error).__name__}: {error}", "tip": getattr(error, "tip", None)})
 

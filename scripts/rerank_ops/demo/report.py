@@ -1,6 +1,7 @@
 """What the demo shows: rankings, batch output, timings, and where to go from here."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from rerank_ops import console
 from rerank_ops.demo.data import Passage, Question
@@ -18,7 +19,7 @@ Left running. To play with it:
   rerank transform start --local requests.jsonl --follow
   rerank local down                          stops everything"""
 
-NOT_KEPT = "Everything was taken down. To leave it running: scripts/run --keep"
+NOT_KEPT = "Everything was taken down. To leave it running: rerank demo --keep (or scripts/run --keep)"
 
 ON_AN_ACCOUNT = """\
 The same on an account (`rerank doctor` says what is missing):
@@ -45,6 +46,26 @@ def rankings(
     console.table(("question", "best passage", "score", "answers it"), rows)
     answered = sum(found in question.relevant for question, found, _ in best)
     print(f"The best of {len(passages)} passages answers {answered} of the {len(best)} questions.")
+
+
+def as_json(
+    questions: Sequence[Question], ranked: Sequence[Ranking], passages: Sequence[Passage], *, meaningless: bool
+) -> dict[str, Any]:
+    """The rankings for programs: every passage of every question, best first, and how many bests are answers."""
+    listed = [
+        {
+            "question": question.text,
+            "answered_by": list(question.relevant),
+            "ranking": [{"passage": passages[i].id, "score": score} for i, score in ranking],
+            "answers": passages[ranking[0][0]].id in question.relevant,
+        }
+        for question, ranking in zip(questions, ranked, strict=True)
+    ]
+    return {
+        "questions": listed,
+        "answered": sum(bool(entry["answers"]) for entry in listed),
+        "meaningless_scores": meaningless,
+    }
 
 
 def _verdict(question: Question, found: str) -> str:

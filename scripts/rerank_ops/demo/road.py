@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
-from rerank_ops import console
+from rerank_ops import console, installation
 from rerank_ops.aws import Aws
 from rerank_ops.demo import report, steps
 from rerank_ops.demo.data import passages, questions
@@ -18,12 +18,13 @@ from rerank_ops.progress import step
 DEPLOYMENT = "sandbox"
 
 
-def walk(*, keep: bool) -> int:
-    """Does every step, shows what it gives and how long it takes.
+def walk(*, keep: bool, as_json: bool = False) -> int:
+    """Does every step, shows what it gives and how long it takes; as one JSON value on stdout if `as_json`.
 
     What it started it stops again, also after an error or a signal, unless `keep`; a local AWS that ran before is left
     running, without the demo's deployment.
     """
+    installation.require("aws_cdk", "cdk_nag", "pydantic", *lifecycle.NEEDED)
     home = Home.of()
     seconds: dict[str, float] = {}
     with _signals_interrupt(), _down_at_the_end(home, seconds, keep=keep):
@@ -34,15 +35,24 @@ def walk(*, keep: bool) -> int:
             local = lifecycle.up(home, say=_say)
         with step(f"cdk deploy --all -c deployment={DEPLOYMENT}", seconds):
             outputs = cdk.deploy(DEPLOYMENT, bundle, local=local, say=_say)
-        report.outputs(outputs)
+        if not as_json:
+            report.outputs(outputs)
         aws = Aws(local_env=local.env())
         with step("invoke the endpoint through boto3, once per question", seconds):
             asked = steps.ask(aws, DEPLOYMENT)
-        report.rankings(questions(), asked, passages(), meaningless=meaningless)
+        if not as_json:
+            report.rankings(questions(), asked, passages(), meaningless=meaningless)
         with step("batch transform: the same requests as a JSON Lines object in S3", seconds):
             written = steps.rerank_in_s3(aws, DEPLOYMENT, bundle.parent / "out")
-        report.batch(written, steps.agreement(asked, written))
-    report.timings(seconds)
+        agreement = steps.agreement(asked, written)
+        if not as_json:
+            report.batch(written, agreement)
+    if as_json:
+        found = report.as_json(questions(), asked, passages(), meaningless=meaningless)
+        job = {"lines": len(written), "largest_difference": agreement}
+        console.emit({"seconds": seconds, "outputs": outputs, **found, "batch": job, "kept": keep})
+    else:
+        report.timings(seconds)
     console.talk(f"{report.KEPT if keep else report.NOT_KEPT}\n\n{report.ON_AN_ACCOUNT}")
     return 0
 

@@ -16,8 +16,9 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
+from rerank_bundle.places import checkout
+from rerank_ops import project
 from rerank_ops.errors import Missing, Unfinished
-from rerank_ops.local.state import CHECKOUT
 
 VERSION = "2.1148.1"
 OLDEST_NODE = 18
@@ -161,14 +162,19 @@ def ensure_cli(root: Path, say: Say) -> Cli:
 def project_root(start: Path | None = None) -> Path:
     """The folder of cdk.json: `start` or a parent; by default the current folder, a parent, or this command's checkout.
 
+    Where the kit came as a wheel, its own folder is written out here.
+
     Raises:
         Missing: there is none.
     """
     here = (start or Path.cwd()).resolve()
-    own: tuple[Path, ...] = () if start else (CHECKOUT,)
+    kit = checkout()
+    own: tuple[Path, ...] = () if start or kit is None else (kit,)
     for folder in (here, *here.parents, *own):
         if (folder / "cdk.json").is_file():
             return folder
+    if kit is None:
+        return project.written(here)
     raise Missing(f"No cdk.json in {here} or above.", tip="Run it inside the checkout.")
 
 

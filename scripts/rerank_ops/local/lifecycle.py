@@ -18,6 +18,8 @@ from rerank_ops.local.data.leftovers import stop_leftovers
 from rerank_ops.local.processes import command_of, is_running
 from rerank_ops.local.state import PORTS, Home, LocalAws, running, without_aws
 
+# What the server and the models it runs import; named to the user before a server is started that cannot come up.
+NEEDED = ("boto3", "moto", "werkzeug", "yaml", "cfnlint", "torch", "tokenizers", "safetensors", "uvicorn")
 _START_TIMEOUT_S = 60.0
 _STOP_TIMEOUT_S = 45.0  # model processes get 30 s to drain
 _TAIL_LINES = 15

@@ -101,7 +101,7 @@ def _index() -> dict[str, str]:
 def _folder() -> Path:
     package = find_spec("cfnlint")
     if package is None or package.origin is None:
-        raise ControlError("cfn-lint is not installed; it comes with: pip install 'sagemaker-rerank-kit[local]'")
+        raise ControlError("cfn-lint is not installed; the kit's extra `local` has it: pip install cfn-lint==1.58.0")
     return Path(package.origin).parent / "data" / "schemas"
 
 
