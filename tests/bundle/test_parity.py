@@ -160,5 +160,5 @@ def test_options_that_need_a_precision_say_so(capsys: pytest.CaptureFixture[str]
     """They are not dropped in silence."""
     assert main(["package", "demo", "--force-precision"]) == 2
     assert "go with --precision" in capsys.readouterr().err
-    assert main(["package", "demo", "--precision", "int8", "--setting", "RERANK_PRECISION=fp32"]) == 1
+    assert main(["package", "demo", "--precision", "int8", "--setting", "RERANK_PRECISION=fp32"]) == 2
     assert "and so does --setting" in capsys.readouterr().err
