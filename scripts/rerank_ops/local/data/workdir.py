@@ -1,5 +1,8 @@
 """The folder a model runs in: SAGEMAKER_BASE_DIR, with the archive unpacked under model/."""
 
+import os
+import posixpath
+import shutil
 import tarfile
 import tempfile
 import zlib
@@ -38,8 +41,7 @@ class WorkDir:
             ) from error
         try:
             with source, tarfile.open(fileobj=source, mode="r|gz") as archive:
-                # "data" refuses absolute and escaping paths, links out of the folder, devices
-                archive.extractall(self.base / "model", filter="data")
+                extract_safely(archive, self.base / "model")
         except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
             raise ModelDataFailed(
                 f'Failed to extract model data archive for container "primary" from URL "{url}". Please ensure that '
@@ -50,3 +52,66 @@ class WorkDir:
         """Removes the folder."""
         if self._folder is not None:
             self._folder.cleanup()
+
+
+def extract_safely(archive: tarfile.TarFile, folder: Path) -> None:
+    """Writes folders, files and links of `archive` below `folder`, and nothing outside it.
+
+    This is what `extractall(filter="data")` does; Python before 3.11.4, Debian 12's for example, has no `filter`.
+    Symbolic links are made last, so no member is written through a link.
+
+    Raises:
+        tarfile.ExtractError: a member is a device, or its name or link points outside the folder.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    links: dict[str, str] = {}
+    for member in archive:
+        name = _inside(member.name, member.name)
+        path = folder / name
+        links.pop(name, None)  # of two members with one name the last one counts
+        if member.isdir():
+            path.mkdir(parents=True, exist_ok=True)
+            continue
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if member.isreg():
+            path.unlink(missing_ok=True)
+            _write(archive, member, path)
+        elif member.islnk():
+            path.unlink(missing_ok=True)
+            os.link(folder / _inside(member.linkname, member.name), path)
+        elif member.issym():
+            _inside(posixpath.join(posixpath.dirname(name), _target(member)), member.name)
+            links[name] = member.linkname
+        else:
+            raise tarfile.ExtractError(f"member {member.name!r} is neither a file nor a folder nor a link")
+    for name, target in links.items():
+        (folder / name).symlink_to(target)
+
+
+def _write(archive: tarfile.TarFile, member: tarfile.TarInfo, path: Path) -> None:
+    source = archive.extractfile(member)
+    assert source is not None, "a regular file has content"
+    with source, path.open("xb") as file:
+        shutil.copyfileobj(source, file)
+    # Executable files stay executable; nobody but the owner may write.
+    path.chmod(0o755 if member.mode & 0o100 else 0o644)
+    if (written := path.stat().st_size) != member.size:
+        raise tarfile.ReadError(f"member {member.name!r} is cut short: {written} of {member.size} bytes")
+
+
+def _inside(name: str, member: str) -> str:
+    """The normal form of a path below the folder."""
+    normal = posixpath.normpath(name)
+    if "\0" in name or normal.startswith(("/", "../")) or normal == "..":
+        raise tarfile.ExtractError(f"member {member!r} points outside the folder: {name!r}")
+    return normal
+
+
+def _target(link: tarfile.TarInfo) -> str:
+    """Where a symbolic link points: relative, with `..` in front only, because behind another link `..` may leave."""
+    parts = link.linkname.split("/")
+    while parts and parts[0] == "..":
+        parts.pop(0)
+    if link.linkname.startswith("/") or ".." in parts:
+        raise tarfile.ExtractError(f"member {link.name!r} is a link to {link.linkname!r}, which may leave the folder")
+    return link.linkname
