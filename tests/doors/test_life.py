@@ -101,6 +101,16 @@ def test_a_taken_port_is_an_error_that_says_so(capsys: pytest.CaptureFixture[str
     assert "TIP Set SAGEMAKER_BIND_TO_PORT" in stderr
 
 
+def test_a_port_that_cannot_be_is_an_error_that_says_so(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """A number beyond 65535 ends in one clear line, too."""
+    code = main([], {"SAGEMAKER_BIND_TO_PORT": "99999", "RERANK_MODEL_DIR": str(tmp_path)})
+
+    stderr = capsys.readouterr().err
+    assert 1 == code
+    assert "ERROR Cannot listen on 127.0.0.1 port 99999: " in stderr
+    assert "TIP Set SAGEMAKER_BIND_TO_PORT" in stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "env", "said"),
     [

@@ -4,6 +4,7 @@ import json
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
@@ -29,6 +30,7 @@ from rerank_ops.bench.latency import Level, Served
 from rerank_ops.bench.padded_jina import PaddedJina
 from rerank_ops.bench.race import Lane
 from rerank_ops.cli import main
+from rerank_ops.commands import bench as bench_command
 from rerank_ops.comparing.random_checkpoint import make_random_checkpoint
 from rerank_ops.comparing.shapes import SHAPES
 from rerank_ops.errors import NotFound
@@ -150,6 +152,122 @@ def test_the_command_races_engines_and_writes_a_report(
         assert all(lane["largest_difference"] < 1e-4 for lane in raced["lanes"])
         assert all(lane["peak_bytes"] > 2**20 for lane in raced["lanes"])
     assert "ours-fp32 / official-server" in table.read_text(encoding="utf-8")
+
+
+BROKEN = """\
+import sys
+from rerank_ops.bench import contestant, peers
+real = peers.load
+class Fails:
+    def __init__(self, peer): self.peer, self.asked = peer, 0
+    def score(self, query, documents):
+        self.asked += 1
+        if self.asked > AFTER: raise RuntimeError("mkldnn_reorder: no bf16\\nmore")
+        return self.peer.score(query, documents)
+def load(name, *args, **more):
+    if name != "ours-bf16": return real(name, *args, **more)
+    if AFTER < 0: raise RuntimeError("mkldnn_reorder: no bf16\\nmore")
+    return Fails(real("ours-fp32", *args, **more))
+peers.load = load
+sys.exit(contestant.main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.parametrize("after", [-1, 0, 1], ids=["loading", "warming up", "racing"])
+def test_an_engine_that_fails_is_a_row_and_ends_nothing(
+    after: int,
+    tiny_checkpoint: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Whether it cannot be loaded, or raises at its first or its second request: the others' results are kept."""
+    script = tmp_path / "broken.py"
+    script.write_text(BROKEN.replace("AFTER", str(after)))
+    start = race.subprocess.Popen
+
+    def popen(command: list[str], **more: Any) -> Any:
+        assert ["-m", "rerank_ops.bench.contestant"] == command[1:3]
+        return start([command[0], str(script), *command[3:]], **more)
+
+    monkeypatch.setattr(race.subprocess, "Popen", popen)
+    monkeypatch.setattr(roof, "measure", lambda name, *_, **__: 1e9)
+    chart, table = tmp_path / "new" / "bench.svg", tmp_path / "new" / "table.md"
+    asked = ["--peer", "ours-fp32", "--peer", "ours-bf16", "--requests", "1", "--documents", "2", "--max-length", "32"]
+
+    code = main(
+        ["bench", "--model", str(tiny_checkpoint), *asked, "--chart", str(chart), "--markdown", str(table), "--json"]
+    )
+
+    found = json.loads(capsys.readouterr().out)
+    reason = "RuntimeError: mkldnn_reorder: no bf16"
+    assert 0 == code
+    for raced in found["raced"]:
+        assert ["ours-fp32"] == [lane["name"] for lane in raced["lanes"]]
+        assert {"ours-bf16": reason} == raced["missing"]
+        assert [
+            {"engine": "ours-fp32", "status": "ran"},
+            {"engine": "ours-bf16", "status": f"cannot run here: {reason}"},
+        ] == raced["engines"]
+    assert f"| ours-bf16: cannot run here: {reason} |" in table.read_text(encoding="utf-8")
+    texts = [node.text for node in ElementTree.fromstring(chart.read_text()) if node.tag.endswith("text")]
+    assert 2 == texts.count(f"cannot run here: {reason}")
+
+
+def test_without_any_engine_that_runs_the_command_fails_with_its_table(
+    tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Exit code 1; every engine's row says why."""
+    monkeypatch.setattr(roof, "measure", lambda name, *_, **__: 1e9)
+    monkeypatch.setattr(race.Contestant, "start", lambda _: (_ for _ in ()).throw(race.CannotRun("no such processor")))
+
+    code = main(
+        ["bench", "--model", str(tiny_checkpoint), "--peer", "ours-fp32", "--documents", "2", "--requests", "1"]
+    )
+
+    said = capsys.readouterr()
+    assert 1 == code
+    assert "ours-fp32: cannot run here: no such processor" in said.out
+    assert "ERROR No engine could run here." in said.err
+
+
+def test_a_product_that_the_machine_lacks_has_no_roof(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The measurement of matrix products ends no benchmark, either."""
+
+    def measure(name: str, *_: object, **__: object) -> float:
+        if name == "bf16":
+            raise RuntimeError("mkldnn_reorder_linear_weight: bf16 path needs a cpu with it")
+        return 2.0
+
+    monkeypatch.setattr(roof, "measure", measure)
+
+    assert {"fp32": 2.0} == bench_command._roofs(["fp32", "bf16"], {}, 0)
+
+
+def test_the_family_table_names_what_could_not_run() -> None:
+    """As a row of the model that it was to be timed on."""
+    lane = Lane("ours-fp32", 1.0, [1.0], [2.0], [[1.0]], 400_000_000)
+    member = family.Member("tiny", 33_000_000, 66_000_000, (lane,), 8, {"ours-bf16": "no bf16"})
+
+    assert ("tiny", "33", "ours-bf16: cannot run here: no bf16", "", "", "", "", "") == family.rows([member])[-1]
+
+
+@pytest.mark.parametrize("flag", ["--markdown", "--chart"])
+def test_outputs_are_judged_before_the_race(
+    flag: str, tmp_path: Path, tiny_checkpoint: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A folder cannot be written as a file."""
+    assert 1 == main(["bench", "--model", str(tiny_checkpoint), flag, str(tmp_path)])
+    assert f"ERROR {flag} {tmp_path} is a folder." in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("flags", [["--requests", "0"], ["--documents", "x"], ["--threads", "-1"]])
+def test_counts_that_cannot_be_are_wrong_usage(flags: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """Exit code 2."""
+    with pytest.raises(SystemExit, match="2"):
+        main(["bench", *flags])
+
+    assert "is not a whole number of at least" in capsys.readouterr().err
 
 
 def test_a_model_that_is_not_there_is_said(capsys: pytest.CaptureFixture[str]) -> None:

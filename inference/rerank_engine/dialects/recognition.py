@@ -23,6 +23,7 @@ A key of the upper part decides alone; keys of two dialects in the same part are
 version 2 is ever told by the path, since SageMaker has a single path.
 """
 
+import json
 import re
 from collections.abc import Iterable, Mapping
 
@@ -94,6 +95,12 @@ def recognise(payload: object, path: str | None = None) -> Dialect:
                 return _version(payload["api_version"]) if key == "api_version" else marks[key]
         if "query" in payload or "documents" in payload:
             return COHERE_V2 if payload.get("priority") is not None else _PATHS.get(path or "", JINA)
+    if isinstance(payload, str) and _holds_json(payload):
+        message = "The body is JSON within a JSON string: it was encoded twice."
+        fault = FieldError((), message.rstrip("."), "value", shown(payload))
+        raise InvalidRequest(
+            message, fields=(fault,), tip='Encode the object once: send {"query": …}, not "{\\"query\\": …}".'
+        )
     raise _unknown("The body has none of the known shapes.", payload)
 
 
@@ -113,6 +120,17 @@ def guess(text: str | bytes | bytearray, path: str | None = None) -> Dialect:
             if key in _ALONE:
                 return _ALONE[key]
     return expected_at(path)
+
+
+def _holds_json(text: str) -> bool:
+    """Whether a string is itself the JSON of an object, a list, or a string (encoded more than twice)."""
+    if text.lstrip()[:1] not in {"{", "[", '"'}:
+        return False
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 def _version(value: object) -> Dialect:

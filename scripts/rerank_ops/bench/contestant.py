@@ -1,7 +1,8 @@
 """One engine in a process of its own: `python -m rerank_ops.bench.contestant NAME FOLDER MAX_LENGTH THREADS`.
 
 stdin: a line [query, documents] per request, or null to ask for the peak memory.
-stdout: {"ready": seconds of loading}, then {"logits", "seconds", "cpu_s"} per request or {"peak_bytes"}; or {"error"}.
+stdout: {"ready": seconds of loading}, then {"logits", "seconds", "cpu_s"} per request or {"peak_bytes"}. What the engine
+cannot do on this machine is {"error": why}, and ends the process.
 """
 
 import json
@@ -34,6 +35,9 @@ def main(argv: Sequence[str]) -> int:
     except ImportError as error:
         print(json.dumps({"error": f"{error.name or error} is not installed"}), file=out)
         return 0
+    except Exception as error:  # the parent shows the reason in the engine's row
+        print(json.dumps({"error": reason(error)}), file=out)
+        return 0
     print(json.dumps({"ready": time.perf_counter() - started}), file=out)
     for line in sys.stdin:
         request = json.loads(line)
@@ -43,10 +47,20 @@ def main(argv: Sequence[str]) -> int:
             continue
         query, documents = request
         began, cpu = time.perf_counter(), time.process_time()
-        logits = peer.score(query, documents)
+        try:
+            logits = peer.score(query, documents)
+        except Exception as error:
+            print(json.dumps({"error": reason(error)}), file=out)
+            return 0
         took = {"seconds": time.perf_counter() - began, "cpu_s": time.process_time() - cpu}
         print(json.dumps({"logits": logits, **took}), file=out)
     return 0
+
+
+def reason(error: Exception) -> str:
+    """An engine's error in one line: the kind, unless it is one of the kit's own, and what it says."""
+    said = (str(error).strip() or "no reason given").splitlines()[0]
+    return said if type(error).__module__.startswith("rerank_") else f"{type(error).__name__}: {said}"
 
 
 if __name__ == "__main__":

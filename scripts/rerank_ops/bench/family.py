@@ -1,11 +1,12 @@
 """Models of different shapes beside each other: what the shapes alone make of throughput, latency and memory."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from rerank_ops.bench import model, peers
 from rerank_ops.bench.race import Lane, Report, race
+from rerank_ops.bench.results import cannot
 from rerank_ops.bench.workload import Workload
 
 SHAPES = ("tiny", "turbo", "base", "bge-reranker-base", "mxbai-rerank-base-v1")
@@ -23,6 +24,7 @@ class Member:
         file_bytes: of its weights as they are published.
         lanes: the engines.
         pairs: scored by each.
+        missing: engines that could not run, and why.
     """
 
     name: str
@@ -30,14 +32,11 @@ class Member:
     file_bytes: int
     lanes: tuple[Lane, ...]
     pairs: int
+    missing: dict[str, str] = field(default_factory=dict)
 
 
 def measure(workload: Workload, *, max_length: int, threads: int, rounds: int, report: Report) -> list[Member]:
-    """Race the engines on every shape with random weights, the same texts for all.
-
-    Raises:
-        Unfinished: an engine's process died.
-    """
+    """Race the engines on every shape with random weights, the same texts for all."""
     members = []
     for name in SHAPES:
         report(None, f"drawing the weights of {name}")
@@ -47,10 +46,10 @@ def measure(workload: Workload, *, max_length: int, threads: int, rounds: int, r
             limits = {"max_length": max_length, "threads": threads, "rounds": rounds}
             lanes, missing = race(names, folder, workload, report=report, **limits)
             if "cross-encoder" in missing:
-                more, _ = race(["transformers"], folder, workload, report=report, **limits)
-                lanes = [*more, *lanes]
+                more, unable = race(["transformers"], folder, workload, report=report, **limits)
+                lanes, missing = [*more, *lanes], missing | unable
             pairs = rounds * sum(len(documents) for _, documents in workload.requests)
-            members.append(Member(name, _parameters(folder), size, tuple(lanes), pairs))
+            members.append(Member(name, _parameters(folder), size, tuple(lanes), pairs, missing))
     return members
 
 
@@ -73,6 +72,8 @@ def rows(members: Sequence[Member]) -> list[tuple[str, ...]]:
                     f"{member.file_bytes / 1e6:,.0f}",
                 )
             )
+        for name, reason in member.missing.items():
+            made.append((member.name, f"{member.parameters / 1e6:,.0f}", f"{name}: {cannot(reason)}", *("",) * 5))
     return made
 
 

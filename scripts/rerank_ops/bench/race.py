@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any
@@ -57,15 +58,20 @@ class Contestant:
             text=True,
         )
 
-    def start(self) -> str | None:
-        """Wait until it is loaded; why it cannot be, where a package is missing."""
-        reply = self._reply()
-        self.lane.load_s = float(reply.get("ready", 0.0))
-        error = reply.get("error")
-        return None if error is None else str(error)
+    def start(self) -> None:
+        """Wait until it is loaded.
+
+        Raises:
+            CannotRun: it cannot be loaded here, or its process died.
+        """
+        self.lane.load_s = float(self._reply()["ready"])
 
     def run(self, request: Request, *, keep: bool = True) -> None:
-        """Score a request; a warm-up is not kept."""
+        """Score a request; a warm-up is not kept.
+
+        Raises:
+            CannotRun: it cannot score here, or its process died.
+        """
         reply = self._ask(request)
         if keep:
             self.lane.seconds.append(reply["seconds"])
@@ -81,7 +87,11 @@ class Contestant:
         self._said.close()
 
     def finish(self) -> Lane:
-        """What it did, its memory included."""
+        """What it did, its memory included.
+
+        Raises:
+            CannotRun: its process died.
+        """
         self.lane.peak_bytes = int(self._ask(None)["peak_bytes"])
         return self.lane
 
@@ -100,13 +110,19 @@ class Contestant:
         if not line:
             raise self._died()
         reply: dict[str, Any] = json.loads(line)
+        if "error" in reply:
+            raise CannotRun(str(reply["error"]))
         return reply
 
-    def _died(self) -> Unfinished:
+    def _died(self) -> "CannotRun":
         code = self._process.wait()
         self._said.seek(0)
         last = self._said.read().strip().splitlines()[-1:] or ["It said nothing."]
-        return Unfinished(f"The engine {self.lane.name} ended with exit code {code}: {last[0]}")
+        return CannotRun(f"its process ended with exit code {code}: {last[0]}")
+
+
+class CannotRun(Unfinished):
+    """An engine does not run on this machine, or ended before it had answered."""
 
 
 def race(
@@ -121,31 +137,36 @@ def race(
 ) -> tuple[list[Lane], dict[str, str]]:
     """Time every engine on every request, `rounds` times; and which engines could not run, and why.
 
-    Raises:
-        Unfinished: an engine's process died.
+    An engine that fails leaves the race, at whatever point; what the others do is kept.
     """
     missing: dict[str, str] = {}
     with ExitStack() as stack:
         running: list[Contestant] = []
+
+        def still(contestant: Contestant, work: Callable[[], object]) -> bool:
+            try:
+                work()
+            except CannotRun as error:
+                missing[contestant.lane.name] = str(error)
+                return False
+            return True
+
         for name in names:
             report(None, f"loading {name}")
             contestant = Contestant(name, folder, max_length=max_length, threads=threads)
             stack.callback(contestant.stop)
-            reason = contestant.start()
-            if reason is None:
+            if still(contestant, contestant.start):
                 running.append(contestant)
-            else:
-                missing[name] = reason
         query, documents = workload.requests[0]
-        for contestant in running:
+        for contestant in [*running]:
             report(None, f"warming {contestant.lane.name}")
-            contestant.run((query, documents[:4]), keep=False)
-        steps = rounds * len(workload.requests) * len(running)
-        done = 0
-        for turn, request in enumerate(workload.requests * rounds):
+            if not still(contestant, partial(contestant.run, (query, documents[:4]), keep=False)):
+                running.remove(contestant)
+        turns = workload.requests * rounds
+        for turn, request in enumerate(turns):
             shift = turn % max(1, len(running))
-            for contestant in running[shift:] + running[:shift]:
-                report(done / steps, contestant.lane.name)
-                contestant.run(request)
-                done += 1
-        return [contestant.finish() for contestant in running], missing
+            for place, contestant in enumerate(running[shift:] + running[:shift]):
+                report((turn + place / len(running)) / len(turns), contestant.lane.name)
+                if not still(contestant, partial(contestant.run, request)):
+                    running.remove(contestant)
+        return [one.lane for one in running if still(one, one.finish)], missing

@@ -1,5 +1,6 @@
 """What a benchmark found, as numbers for programs and as tables and a picture for people."""
 
+import textwrap
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from html import escape
@@ -48,10 +49,20 @@ class Bench:
     threads: int
     raced: tuple[Raced, ...]
     served: dict[str, Served] = field(default_factory=dict)
+    unserved: dict[str, str] = field(default_factory=dict)  # servers that could not run, and why
+
+    @property
+    def ran(self) -> bool:
+        """Whether any engine did."""
+        return any(raced.lanes for raced in self.raced)
 
 
 def rows(raced: Raced) -> list[tuple[str, ...]]:
-    """A line per engine, under HEADERS: speeds are against the first."""
+    """A line per engine, under HEADERS: speeds are against the first. Engines that could not run come last, and why."""
+    blank = ("",) * (len(HEADERS) - 1)
+    idle = [(f"{name}: {cannot(reason)}", *blank) for name, reason in raced.missing.items()]
+    if not raced.lanes:
+        return idle
     first = raced.lanes[0]
     reference = next((lane for lane in raced.lanes if lane.name == "ours-fp32"), first)
     made: list[tuple[str, ...]] = []
@@ -71,7 +82,12 @@ def rows(raced: Raced) -> list[tuple[str, ...]]:
                 _share(raced, lane, wall),
             )
         )
-    return made
+    return made + idle
+
+
+def cannot(reason: str) -> str:
+    """What is said of an engine that did not run."""
+    return f"cannot run here: {reason}"
 
 
 def ratios(raced: Raced) -> dict[str, float]:
@@ -90,12 +106,17 @@ def as_json(bench: Bench) -> dict[str, Any]:
     """All of it, logits left out."""
     value = asdict(bench)
     for raced, shown in zip(bench.raced, value["raced"], strict=True):
-        reference = next((lane for lane in raced.lanes if lane.name == "ours-fp32"), raced.lanes[0])
+        reference = next((lane for lane in raced.lanes if lane.name == "ours-fp32"), None) or next(
+            iter(raced.lanes), None
+        )
         for lane, entry in zip(raced.lanes, shown["lanes"], strict=True):
             del entry["logits"]
+            assert reference is not None
             entry["tau"] = mean_tau(reference.logits, lane.logits)
             entry["largest_difference"] = largest_difference(reference.logits, lane.logits)
         shown["ratios"] = ratios(raced)
+        statuses = {lane.name: "ran" for lane in raced.lanes} | {k: cannot(v) for k, v in raced.missing.items()}
+        shown["engines"] = [{"engine": name, "status": status} for name, status in statuses.items()]
     for precision, served in bench.served.items():
         value["served"][precision]["gain"] = served.gain
     return value
@@ -118,6 +139,7 @@ def markdown(bench: Bench) -> str:
             *(f"* not run: {name} ({reason})" for name, reason in raced.missing.items()),
             "",
         ]
+    lines += [f"* no server: {name} ({reason})\n" for name, reason in bench.unserved.items()]
     for precision, served in bench.served.items():
         lines += [
             f"### Through HTTP, {precision}, one document a request",
@@ -149,11 +171,13 @@ def chart(bench: Bench) -> str:
         for raced in bench.raced
         for lane in raced.lanes
     ]
-    most, row, left, width = max(value for _, value, _ in bars), 26, 300, 900
+    idle = [(f"{name} · {raced.workload}", cannot(why)) for raced in bench.raced for name, why in raced.missing.items()]
+    most, row, left, width = max((value for _, value, _ in bars), default=1.0), 26, 300, 900
+    lines = len(bars) + len(idle)
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {row * len(bars) + 34}" '
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {row * lines + 34}" '
         'font-family="system-ui, sans-serif" font-size="13">',
-        f'<rect width="{width}" height="{row * len(bars) + 34}" fill="#ffffff"/>',
+        f'<rect width="{width}" height="{row * lines + 34}" fill="#ffffff"/>',
         f'<text x="{left}" y="18" fill="#5c6b7a">tokens per second, {escape(bench.model)}</text>',
     ]
     for place, (label, value, ours) in enumerate(bars):
@@ -163,6 +187,12 @@ def chart(bench: Bench) -> str:
             f'<text x="{left - 8}" y="{y + 14}" text-anchor="end" fill="#1b2430">{escape(label)}</text>',
             f'<rect x="{left}" y="{y}" width="{length:.1f}" height="{row - 8}" fill="{colour}"/>',
             f'<text x="{left + length + 6:.1f}" y="{y + 14}" fill="#1b2430">{value:,.0f}</text>',
+        ]
+    for place, (label, why) in enumerate(idle, start=len(bars)):
+        y = 42 + place * row
+        parts += [
+            f'<text x="{left - 8}" y="{y}" text-anchor="end" fill="#1b2430">{escape(label)}</text>',
+            f'<text x="{left}" y="{y}" fill="#5c6b7a">{escape(textwrap.shorten(why, 90, placeholder=" …"))}</text>',
         ]
     return "\n".join([*parts, "</svg>", ""])
 

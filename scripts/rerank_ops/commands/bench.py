@@ -2,12 +2,13 @@
 
 import argparse
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rerank_ops import console, outputs, progress
 from rerank_ops.comparing.shapes import SHAPES
-from rerank_ops.errors import NotFound, Refused
+from rerank_ops.errors import NotFound, Unfinished, Usage
 
 if TYPE_CHECKING:
     from rerank_ops.bench.latency import Served
@@ -43,13 +44,25 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument(
         "--peer", action="append", default=[], choices=tuple(PEERS), metavar="NAME", help="default: all"
     )
-    parser.add_argument("--requests", type=int, default=3, metavar="N", help="of each workload (default: 3)")
-    parser.add_argument("--documents", type=int, default=64, metavar="N", help="of each request (default: 64)")
-    parser.add_argument("--rounds", type=int, default=1, metavar="N", help="of all requests (default: 1)")
-    parser.add_argument("--max-length", type=int, default=1024, metavar="N", help="tokens of a pair (default: 1024)")
-    parser.add_argument("--threads", type=int, default=0, metavar="N", help="of each engine; 0: its own choice")
+    parser.add_argument(
+        "--requests", type=console.at_least(1), default=3, metavar="N", help="of each workload (default: 3)"
+    )
+    parser.add_argument(
+        "--documents", type=console.at_least(1), default=64, metavar="N", help="of each request (default: 64)"
+    )
+    parser.add_argument(
+        "--rounds", type=console.at_least(1), default=1, metavar="N", help="of all requests (default: 1)"
+    )
+    parser.add_argument(
+        "--max-length", type=console.at_least(1), default=1024, metavar="N", help="tokens of a pair (default: 1024)"
+    )
+    parser.add_argument(
+        "--threads", type=console.at_least(0), default=0, metavar="N", help="of each engine; 0: its own choice"
+    )
     parser.add_argument("--http", type=float, default=0.0, metavar="S", help="seconds per concurrency through HTTP")
-    parser.add_argument("--starts", type=int, default=5, metavar="N", help="of the server, with --http (default: 5)")
+    parser.add_argument(
+        "--starts", type=console.at_least(1), default=5, metavar="N", help="of the server, with --http (default: 5)"
+    )
     parser.add_argument("--family", action="store_true", help="tiny, turbo, base, bge and mxbai instead of one model")
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the tables")
     parser.add_argument("--chart", type=Path, metavar="FILE", help="write a picture (SVG)")
@@ -63,30 +76,32 @@ def run(args: argparse.Namespace) -> int:
 
     if args.model is not None and not (args.model / "config.json").is_file():
         raise NotFound(f"{args.model} has no config.json.", tip="Name a checkpoint folder, or leave --model away.")
-    if min(args.requests, args.documents, args.rounds, args.starts) < 1:
-        raise Refused("--requests, --documents, --rounds and --starts are at least 1.")
+    if args.http < 0:
+        raise Usage("--http is a number of seconds, 0 for none.")
     for path, flag in ((args.markdown, "--markdown"), (args.chart, "--chart")):
-        if path is not None:
-            outputs.check_file(path, flag)
+        outputs.check_file(path, flag)
     if args.family:
         return _family(args)
     raced: list[Raced] = []
     served: dict[str, Served] = {}
+    unserved: dict[str, str] = {}
     with progress.meter("bench") as report:
         workloads = _workloads(args)
         for number, workload in enumerate(workloads):
             with model.prepared(args.model, args.shape, workload) as folder:
                 raced.append(_race(args, folder, workload, report))
                 if args.http and number == len(workloads) - 1:
-                    served = _served(args, folder, workload, report)
+                    served, unserved = _served(args, folder, workload, report)
     name = str(args.model) if args.model else f"{args.shape}, random weights"
-    found = results.Bench(machine.describe(), name, args.max_length, args.threads, tuple(raced), served)
+    found = results.Bench(machine.describe(), name, args.max_length, args.threads, tuple(raced), served, unserved)
     for path, text in ((args.markdown, results.markdown), (args.chart, results.chart)):
         if path is not None:
             outputs.write(path, text(found))
+    if not found.ran:
+        console.error("No engine could run here.", "--json and the table say why; --peer names others.")
     if args.json:
         console.emit(results.as_json(found))
-        return 0
+        return 0 if found.ran else 1
     for race in raced:
         console.table(results.HEADERS, results.rows(race), title=f"{race.workload}, {race.pairs:,} pairs")
     for precision, seen in served.items():
@@ -95,18 +110,21 @@ def run(args: argparse.Namespace) -> int:
         ]
         title = f"through HTTP, {precision}, one a request; ready after {seen.start_s:.2f} s, gain {seen.gain:.2f}×"
         console.table(("callers", "requests/s", "p50 ms", "p95 ms", "p99 ms"), levels, title=title)
-    return 0
+    for name, reason in unserved.items():
+        console.talk(f"No server in {name}: {results.cannot(reason)}")
+    return 0 if found.ran else 1
 
 
 def _served(
     args: argparse.Namespace, folder: Path, workload: "Workload", report: progress.Meter
-) -> "dict[str, Served]":
-    """The server's latencies by precision: with the workload's documents, and with the first words of each."""
+) -> "tuple[dict[str, Served], dict[str, str]]":
+    """The server's latencies by precision, with the workload's documents and with the first words of each; and why not."""
     from rerank_ops.bench import latency
     from rerank_ops.bench.peers import OURS, has_gpu
     from rerank_ops.bench.workload import snippets
 
-    found = {}
+    found: dict[str, Served] = {}
+    unable: dict[str, str] = {}
     for name in OURS:
         if name not in (args.peer or OURS) or (name == "ours-cuda" and not has_gpu()):
             continue
@@ -115,16 +133,20 @@ def _served(
             precision, device = "auto", "cuda"
         for texts, starts in ((workload, args.starts), (snippets(workload), 1)):
             report(None, f"serving {name}, {texts.name}")
-            found[f"{name.removeprefix('ours-')}, {texts.name}"] = latency.measure(
-                folder,
-                texts.requests,
-                precision=precision,
-                callers=(1, 4, 16),
-                seconds=args.http,
-                starts=starts,
-                device=device,
-            )
-    return found
+            called = f"{name.removeprefix('ours-')}, {texts.name}"
+            try:
+                found[called] = latency.measure(
+                    folder,
+                    texts.requests,
+                    precision=precision,
+                    callers=(1, 4, 16),
+                    seconds=args.http,
+                    starts=starts,
+                    device=device,
+                )
+            except Unfinished as error:
+                unable[called] = str(error)
+    return found, unable
 
 
 def _family(args: argparse.Namespace) -> int:
@@ -168,10 +190,10 @@ def _race(args: argparse.Namespace, folder: Path, workload: "Workload", report: 
     jina = family == "jina_bert"
     precisions = [name.removeprefix("ours-") for name in names if name in peers.ON_CPU] if jina else []
     report(None, "measuring the machine's matrix products")
-    roofs = [{name: roof.measure(name, config, threads=args.threads) for name in precisions}]
+    roofs = [_roofs(precisions, config, args.threads)]
     lanes, missing = race(names, folder, workload, rounds=args.rounds, report=report, **limits)
     report(None, "measuring the machine's matrix products again")  # the better counts: one moment may be a busy one
-    roofs += [{name: roof.measure(name, config, threads=args.threads) for name in precisions}]
+    roofs += [_roofs(precisions, config, args.threads)]
     lengths = _lengths(folder, workload, args.max_length)
     return Raced(
         workload=workload.name,
@@ -180,9 +202,20 @@ def _race(args: argparse.Namespace, folder: Path, workload: "Workload", report: 
         padded_tokens=args.rounds * sum(_padded(request) for request in lengths),
         lanes=tuple(lanes),
         missing=missing,
-        roofs={name: max(measured[name] for measured in roofs) for name in precisions},
+        roofs={name: max(measured[name] for measured in roofs) for name in roofs[0].keys() & roofs[1].keys()},
         flops_per_token=roof.matrix_flops_per_token(config) if jina else 0.0,
     )
+
+
+def _roofs(precisions: list[str], config: dict[str, Any], threads: int) -> dict[str, float]:
+    """The machine's rate by precision, without those it has no product for: their engines say so in their rows."""
+    from rerank_ops.bench import roof
+
+    found = {}
+    for name in precisions:
+        with suppress(RuntimeError):
+            found[name] = roof.measure(name, config, threads=threads)
+    return found
 
 
 def _lengths(folder: Path, workload: "Workload", max_length: int) -> list[list[int]]:

@@ -52,6 +52,42 @@ def test_a_shape_that_nobody_has_lists_its_faults(make_service: MakeService) -> 
     assert (["body"], 422) == ([error["field"] for error in told["errors"]], told["status"])
 
 
+@pytest.mark.parametrize("times", [2, 3])
+@pytest.mark.parametrize("payload", [{"query": "q", "documents": ["a"]}, {"hello": 1}, [1]])
+def test_json_that_was_encoded_twice_is_told(make_service: MakeService, payload: Any, times: int) -> None:
+    """A string with JSON in it is no unknown format: the caller encoded once too often."""
+    body: Any = payload
+    for _ in range(times):
+        body = json.dumps(body)
+    reply = make_service().handle(body, "application/json")
+
+    told = json.loads(reply.body)
+    assert (422, True) == (
+        reply.status,
+        told["error"].startswith("The body is JSON within a JSON string: it was encoded"),
+    )
+    assert "Encode the object once" in told["detail"]
+    assert "none of the known shapes" not in told["detail"]
+
+
+def test_json_encoded_twice_in_a_line_costs_no_other(make_service: MakeService) -> None:
+    """JSON Lines: the line has its error in its place."""
+    body = json.dumps(GOOD) + "\n" + GOOD
+
+    lines = make_service().handle(body, "application/jsonlines").body.splitlines()
+
+    assert "encoded twice" in json.loads(lines[0])["error"]
+    assert "results" in json.loads(lines[1])
+
+
+@pytest.mark.parametrize("text", ["hello", "{not json", '"'])
+def test_a_mere_string_is_of_no_known_shape(make_service: MakeService, text: str) -> None:
+    """It is not taken for JSON."""
+    told = json.loads(make_service().handle(json.dumps(text), "application/json").body)
+
+    assert "The body has none of the known shapes." == told["message"]
+
+
 @pytest.mark.parametrize(
     ("path", "keys"),
     [

@@ -1,5 +1,6 @@
 """rerank transform start: what is refused before anything is uploaded."""
 
+import gzip
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -48,6 +49,19 @@ def test_a_line_longer_than_the_payload_limit_is_refused(tmp_path: Path, capsys:
 
     assert cli.main(["transform", "start", str(path), "--max-payload-mb", "1"]) == 1
     assert "The longest line has" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("content", [b"plain", gzip.compress(b'{"query": "q", "documents": ["a"]}\n')[:-9]])
+def test_a_file_that_is_not_compressed_as_its_name_says_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], content: bytes, objects: Objects
+) -> None:
+    """Not gzip at all, or cut short."""
+    path = tmp_path / "r.jsonl.gz"
+    path.write_bytes(content)
+
+    assert cli.main(["transform", "start", str(path)]) == 1
+    assert f"ERROR {path} is not a complete gzip file" in capsys.readouterr().err
+    assert {} == objects()
 
 
 def test_joining_needs_its_key_free(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
