@@ -1,5 +1,6 @@
 """rerank transform start: what is refused before anything is uploaded."""
 
+import gzip
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -48,6 +49,17 @@ def test_a_line_longer_than_the_payload_limit_is_refused(tmp_path: Path, capsys:
 
     assert cli.main(["transform", "start", str(path), "--max-payload-mb", "1"]) == 1
     assert "The longest line has" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("name", "content"), [("r.jsonl", gzip.compress(b"{}")), ("r.jsonl.gz", b"{}"), ("r.gz", b"")])
+def test_a_name_that_hides_compression_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, content: bytes
+) -> None:
+    """The job would be told CompressionType by the name, and read garbage."""
+    (tmp_path / name).write_bytes(content)
+
+    assert 1 == cli.main(["transform", "start", str(tmp_path / name), "--name", "job-1"])
+    assert "which its name does not say" in capsys.readouterr().err
 
 
 def test_joining_needs_its_key_free(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
