@@ -5,6 +5,7 @@ tokenizer as another kind and yields other tokens. Special ids come from the tem
 pad_token_id 0 is the id of `<s>`.
 """
 
+import logging
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,10 +15,12 @@ from typing import Any, Self
 from tokenizers import Encoding, Tokenizer
 
 from rerank_engine.errors import CheckpointError
+from rerank_engine.tokenizer_flags import Disagreement, disagreements
 from rerank_engine.types import TokenPair
 
 CHARS_PER_TOKEN = 8  # first guess of what a window of tokens takes; English prose has 4 to 5
 GROWTH = 8
+_log = logging.getLogger("rerank")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -68,9 +71,11 @@ class PairTokenizer:
     Attributes:
         template: the special tokens around a pair.
         vocab_size: entries of the vocabulary, added tokens included.
+        disagreements: flags that tokenizer_config.json has otherwise.
     """
 
-    def __init__(self, tokenizer: Tokenizer) -> None:
+    def __init__(self, tokenizer: Tokenizer, disagreements: Sequence[Disagreement] = ()) -> None:
+        self.disagreements = tuple(disagreements)
         tokenizer.no_truncation()  # tokenizer.json may carry both; lengths are this class's business
         tokenizer.no_padding()
         self._tokenizer = tokenizer
@@ -82,7 +87,7 @@ class PairTokenizer:
 
     @classmethod
     def from_dir(cls, model_dir: Path) -> Self:
-        """The tokenizer in `model_dir`/tokenizer.json.
+        """The tokenizer in `model_dir`/tokenizer.json; a warning where transformers would read other ids than it.
 
         Raises:
             CheckpointError: it is missing, unreadable, or has no pair template.
@@ -94,7 +99,11 @@ class PairTokenizer:
             tokenizer = Tokenizer.from_file(str(path))
         except Exception as error:  # the library raises bare Exception
             raise CheckpointError(f"{path} cannot be read: {error}.") from error
-        return cls(tokenizer)
+        found = disagreements(tokenizer, model_dir)
+        for one in found:
+            if one.example is not None:
+                _log.warning("%s; this engine reads tokenizer.json", one)
+        return cls(tokenizer, found)
 
     def encode_query(self, text: str, limit: int | None = None) -> list[int]:
         """Token ids of a query, without special tokens; `limit` as in `encode_documents`."""
