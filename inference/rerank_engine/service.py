@@ -12,10 +12,12 @@ of a file into one as fit.
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, cast
 
 from rerank_engine import jsonlines, wire
 from rerank_engine.attributes import echoable
+from rerank_engine.batching import distinct
 from rerank_engine.dialects import JINA_SAGEMAKER, Answer, RerankRequest, guess, recognise
 from rerank_engine.dialects.csv_rows import payload_of
 from rerank_engine.errors import (
@@ -94,7 +96,8 @@ class Service:
             if len(body) > self.max_body_bytes:
                 raise PayloadTooLarge(f"The body has {len(body)} bytes; at most {self.max_body_bytes} are read.")
             exchange.records = self._records(body, media, path)
-            exchange.recall = None if self.cache is None else self.cache.recall(exchange.all_pairs)
+            exchange.different, exchange.places = distinct(exchange.all_pairs)
+            exchange.recall = None if self.cache is None else self.cache.recall(exchange.different)
         except Exception as error:
             exchange.failure = as_rerank_error(error)
             exchange.fallback = guess(body, path)
@@ -106,6 +109,8 @@ class Service:
             if exchange.failure is None:
                 if self.cache is not None and exchange.recall is not None:
                     exchange.outcome = self.cache.complete(exchange.recall, exchange.outcome)
+                scores = exchange.outcome.scores
+                exchange.outcome = replace(exchange.outcome, scores=[scores[place] for place in exchange.places])
                 return self._answer(exchange)
         except Exception as error:
             exchange.failure = as_rerank_error(error)

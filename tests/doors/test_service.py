@@ -98,7 +98,7 @@ def test_json_lines(make_service: MakeService) -> None:
 
 def test_json_lines_share_a_forward_pass(make_service: MakeService, engine: object) -> None:
     """The records of one body are scored together."""
-    make_service().handle("\n".join([GOOD] * 8), LINES)
+    make_service().handle("\n".join(GOOD.replace('"q"', f'"q{number}"') for number in range(8)), LINES)
 
     assert [16] == engine.passes
 
