@@ -103,6 +103,22 @@ def test_json_lines_share_a_forward_pass(make_service: MakeService, engine: obje
     assert [16] == engine.passes
 
 
+@pytest.mark.parametrize("entries", [0, 10])
+def test_equal_pairs_of_a_body_are_scored_once(make_service: MakeService, engine: object, entries: int) -> None:
+    """Across records: whoever asks the same gets the same, and errors where the others got them."""
+    body = "\n".join([GOOD, POISONED, GOOD.replace('["a", "bbb"]', '["bbb", "x", "a"]'), POISONED])
+
+    reply = make_service(cache_entries=entries).handle(body, LINES)
+
+    answers = [json.loads(line) for line in reply.body.split(b"\n")]
+    scores_of = [
+        {entry["document"]: entry["relevance_score"] for entry in answer["results"]} for answer in answers[::2]
+    ]
+    assert scores_of[0] == {text: scores_of[1][text] for text in ("a", "bbb")}
+    assert [None, 500, None, 500] == [answer.get("status") for answer in answers]
+    assert 4 == engine.passes[0]  # type: ignore[attr-defined]
+
+
 def test_json_lines_are_the_same_twice(make_service: MakeService) -> None:
     """Errors in place carry nothing random: a batch job run twice writes the same bytes."""
     service = make_service()

@@ -151,7 +151,7 @@ def warnings_of(results: Sequence[RerankResult]) -> list[str]:
                 f"{len(empty)} of the documents have no text that the model reads, and rank last: {_listed(empty)}."
             )
         if unknown := result.unknown_documents:
-            what = "consist of tokens unknown to the model for more than half, and their scores say little"
+            what = "are mostly unknown to the model (more than half of their tokens), and their scores say little"
             warnings.append(f"{len(unknown)} of the documents {what}: {_listed(unknown)}.")
     return warnings
 
