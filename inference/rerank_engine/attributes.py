@@ -2,6 +2,8 @@
 
 The caller's own come back first; tokens and times of the request follow, as `name=value` joined by semicolons:
     trace=7;query_tokens=4;document_tokens=187;total_tokens=251;pairs=10;queue_ms=0.1;tokenize_ms=0.8;forward_ms=12.4
+Where there are any, `truncated=`, `empty=` and `unknown=` count texts that were cut, that have no tokens, and that are
+mostly unknown to the model (the query included).
 SageMaker takes visible ASCII, at most 1,024 characters, both ways: where ours find no room, they are left out.
 One of the caller's is read: `caller=NAME` says whose share of the queue a request takes (see server/callers.py).
 """
@@ -46,6 +48,10 @@ def with_usage(
     }
     if cut := sum(len(result.truncated_documents) for result in results):
         ours["truncated"] = cut
+    if empty := sum(len(result.empty_documents) for result in results):
+        ours["empty"] = empty
+    if unknown := sum(len(result.unknown_documents) + result.query_unknown for result in results):
+        ours["unknown"] = unknown
     times = {"queue_ms": queue_s, "tokenize_ms": tokenize_s, "forward_ms": forward_s}
     ours |= {name: round(seconds * 1000, 1) for name, seconds in times.items()}
     text = ";".join(f"{name}={value}" for name, value in ours.items())

@@ -3,6 +3,19 @@
 from collections.abc import Sequence
 
 
+def distinct(pairs: Sequence[Sequence[int]]) -> tuple[list[Sequence[int]], list[int]]:
+    """The pairs of which the token ids differ, in order, and for each of `pairs` its place among them.
+
+    Equal ids are computed once: a pair computed twice, in two batches, has two scores, which differ in the last digits.
+    """
+    places_of: dict[tuple[int, ...], int] = {}
+    places = [places_of.setdefault(tuple(pair), len(places_of)) for pair in pairs]
+    first: dict[int, Sequence[int]] = {}
+    for place, pair in zip(places, pairs, strict=True):
+        first.setdefault(place, pair)
+    return list(first.values()), places
+
+
 def plan(lengths: Sequence[int], *, token_budget: int, max_sequences: int) -> list[list[int]]:
     """Batches of indices into `lengths`, longest pairs first.
 

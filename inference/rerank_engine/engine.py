@@ -18,11 +18,11 @@ import torch
 from rerank_engine.canary import FIXED_PAIR, check_logit
 from rerank_engine.checkpoint import Checkpoint, read_checkpoint
 from rerank_engine.devices import choose_device, choose_dtype, precision_name
-from rerank_engine.errors import CheckpointError, SettingsError
+from rerank_engine.errors import CheckpointError, InvalidRequest, SettingsError
 from rerank_engine.forward import run_passes
 from rerank_engine.heap import give_back
 from rerank_engine.hosting import read_settings
-from rerank_engine.limits import check_request
+from rerank_engine.limits import check_request, empty_query
 from rerank_engine.models import CrossEncoder, load_model
 from rerank_engine.models.prepack import prepack
 from rerank_engine.models.products import Bf16Product, Int8Product
@@ -30,7 +30,7 @@ from rerank_engine.preparing import prepare
 from rerank_engine.ranking import rank
 from rerank_engine.settings import Settings
 from rerank_engine.tokens import PairTokenizer
-from rerank_engine.types import Prepared, RerankOptions, RerankResult, Timings
+from rerank_engine.types import EMPTY_LOGIT, Prepared, RerankOptions, RerankResult, Timings
 
 _DEFAULTS = RerankOptions()
 _ONE_CHUNK = RerankOptions(max_chunks_per_document=1)
@@ -117,23 +117,27 @@ class Reranker:
     def score(self, pairs: Sequence[tuple[str, str]]) -> list[float]:
         """Raw logits of (query, document) pairs, in order; texts that do not fit are cut, never split into chunks.
 
+        They are the model's own, of texts without tokens, too, which `rerank` does not ask it about.
+
         Raises:
             OutOfMemory, NotFinite: as `rerank`.
         """
         documents_of: dict[str, list[str]] = {}
         for query, document in pairs:
             documents_of.setdefault(query, []).append(document)
-        ids_of = {
-            (query, document): pair.ids
-            for query, documents in documents_of.items()
-            for document, pair in zip(
-                dict.fromkeys(documents), self._prepare(query, documents, _ONE_CHUNK).pairs, strict=True
-            )
-        }
-        return self.forward([ids_of[query, document] for query, document in pairs])
+        ids_of: dict[tuple[str, str], Sequence[int]] = {}
+        empty: set[tuple[str, str]] = set()
+        for query, documents in documents_of.items():
+            prepared = self._prepare(query, documents, _ONE_CHUNK)
+            for document, read in zip(documents, prepared.documents, strict=True):
+                ids_of[query, document] = prepared.pairs[read.pairs[0]].ids
+                if not read.tokens:
+                    empty.add((query, document))
+        logits = self.forward([ids_of[pair] for pair in pairs])
+        return [EMPTY_LOGIT if pair in empty else logit for pair, logit in zip(pairs, logits, strict=True)]
 
     def prepare(self, query: str, documents: Sequence[str], options: RerankOptions = _DEFAULTS) -> Prepared:
-        """Check, tokenise and cut a request: the query once, equal documents once.
+        """Check, tokenise and cut a request: the query once, documents of equal tokens once.
 
         Raises:
             InvalidRequest: as `rerank`.
@@ -145,7 +149,11 @@ class Reranker:
             max_documents=self.settings.max_documents,
             calibrated=self.calibration is not None,
         )
-        return self._prepare(query, documents, options)
+        prepared = self._prepare(query, documents, options)
+        if not prepared.query_tokens:
+            fault = empty_query(query)
+            raise InvalidRequest(f"Invalid request: query {fault.message}.", fields=(fault,))
+        return prepared
 
     def forward(self, token_id_lists: Sequence[Sequence[int]], /) -> list[float]:
         """One logit per pair, in order; the pairs may be those of several requests.

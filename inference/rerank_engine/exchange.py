@@ -89,7 +89,9 @@ class Exchange:
         fallback: whose error shape answers while no record is read.
         records: one for JSON, one a line for JSON Lines and CSV.
         failure: an error of the call as a whole; records do not matter then.
-        recall: what the cache knows of the pairs; None without a cache.
+        different: the pairs of all records of which the token ids differ.
+        places: for each pair of all records, in order, its place among them.
+        recall: what the cache knows of these; None without a cache.
         outcome: scores of all pairs of all records, in order; before `Service.close`, of those in `pairs`.
     """
 
@@ -100,13 +102,15 @@ class Exchange:
     fallback: Dialect = field(default_factory=lambda: expected_at(None))
     records: list[Record] = field(default_factory=list)
     failure: RerankError | None = None
+    different: Sequence[TokenIds] = ()
+    places: Sequence[int] = ()
     recall: Recall | None = None
     outcome: Outcome = field(default_factory=Outcome)
 
     @property
     def pairs(self) -> Sequence[TokenIds]:
-        """Token ids of every pair to score: those of all records that no cache knows, to be packed together."""
-        return self.all_pairs if self.recall is None else self.recall.missing
+        """Token ids of every pair to score, each once: those of all records that no cache knows, packed together."""
+        return self.different if self.recall is None else self.recall.missing
 
     @property
     def all_pairs(self) -> list[TokenIds]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from rerank_engine.batching import plan
+from rerank_engine.batching import distinct, plan
 from rerank_engine.errors import NotFinite, OutOfMemory
 from rerank_engine.models import CrossEncoder, PackedBatch
 
@@ -24,7 +24,7 @@ def run_passes(
 ) -> list[float]:
     """Logits in the order of `token_id_lists`.
 
-    The same list object given twice is scored once. A batch that does not fit the memory is run as two halves, down to
+    Equal lists are scored once. A batch that does not fit the memory is run as two halves, down to
     single pairs. The results are fetched once, at the end.
 
     Raises:
@@ -32,13 +32,13 @@ def run_passes(
         NotFinite: a logit is NaN or infinite.
         CheckpointError: a token id lies outside the model's vocabulary.
     """
-    distinct = list({id(ids): ids for ids in token_id_lists}.values())
+    different, places = distinct(token_id_lists)
     done: list[int] = []
     logits: list[Tensor] = []
-    pending = plan([len(ids) for ids in distinct], token_budget=token_budget, max_sequences=max_sequences)[::-1]
+    pending = plan([len(ids) for ids in different], token_budget=token_budget, max_sequences=max_sequences)[::-1]
     while pending:
         batch = pending.pop()
-        scored = _attempt(model, [distinct[index] for index in batch], device)
+        scored = _attempt(model, [different[index] for index in batch], device)
         if scored is not None:
             done += batch
             logits.append(scored)
@@ -47,14 +47,14 @@ def run_passes(
             pending += [batch[middle:], batch[:middle]]
         else:
             raise OutOfMemory(
-                f"A single pair of {len(distinct[batch[0]])} tokens does not fit the memory of {device}.",
+                f"A single pair of {len(different[batch[0]])} tokens does not fit the memory of {device}.",
                 tip="Set RERANK_MAX_LENGTH to a shorter window, or take an instance with more memory.",
             )
     if not done:
         return []
     values: list[float] = torch.cat(logits).tolist()  # the one wait for the device
-    by_list = {id(distinct[index]): value for index, value in zip(done, values, strict=True)}
-    result = [by_list[id(ids)] for ids in token_id_lists]
+    by_place = dict(zip(done, values, strict=True))
+    result = [by_place[place] for place in places]
     _check_finite(result)
     return result
 

@@ -1,11 +1,13 @@
 """What a request may ask: checked before anything is tokenised."""
 
+import unicodedata
 from collections.abc import Sequence
 
 from rerank_engine.errors import FieldError, InvalidRequest
 from rerank_engine.types import RerankOptions
 
 _SHOWN = 8
+_INVISIBLE = frozenset({"Cc", "Cf", "Zs", "Zl", "Zp"})  # control and format characters, all kinds of spaces
 _LOWEST = {
     "top_n": 1,
     "max_tokens_per_document": 1,
@@ -22,7 +24,8 @@ def check_request(
 ) -> None:
     """Raise InvalidRequest, naming every wrong field, unless the request can be scored.
 
-    Empty strings can be: they are texts without tokens. `calibrated` says whether the bundle has a calibration.
+    Empty documents can be: they are ranked last. A query must have something to look for. `calibrated` says whether the
+    bundle has a calibration.
     """
     wrong = [*_query(query), *_documents(documents, max_documents), *_options(options)]
     if options.score == "calibrated" and not calibrated:
@@ -31,6 +34,18 @@ def check_request(
     if wrong:
         where = "; ".join(f"{'.'.join(map(str, one.field))}: {one.message}" for one in wrong[:_SHOWN])
         raise InvalidRequest(f"Invalid request: {where}", fields=tuple(wrong))
+
+
+def is_blank(text: str) -> bool:
+    """Whether nothing of a text can be seen, although some tokenizers make tokens of blanks."""
+    return all(unicodedata.category(sign) in _INVISIBLE for sign in text.strip())
+
+
+def empty_query(query: str) -> FieldError:
+    """The fault of a query without anything that the model reads."""
+    return FieldError(
+        field=("query",), message="is empty: the model reads nothing of it", type="value", input=query[:40]
+    )
 
 
 def too_long(lengths: dict[tuple[str | int, ...], tuple[int, int]]) -> InvalidRequest:
@@ -45,7 +60,9 @@ def too_long(lengths: dict[tuple[str | int, ...], tuple[int, int]]) -> InvalidRe
 
 
 def _query(query: object) -> list[FieldError]:
-    return [] if isinstance(query, str) else [_wrong_type(("query",), query, "a string")]
+    if not isinstance(query, str):
+        return [_wrong_type(("query",), query, "a string")]
+    return [empty_query(query)] if is_blank(query) else []
 
 
 def _documents(documents: object, max_documents: int) -> list[FieldError]:

@@ -1,10 +1,14 @@
-"""From a request's texts to token pairs: the query encoded once, equal documents once, long ones split into chunks."""
+"""From a request's texts to token pairs: the query encoded once, equal documents once, long ones split into chunks.
+
+Documents are equal if their tokens are: `Async` and `async` are one document to a model that lowers case, and get one
+score.
+"""
 
 import time
 from collections.abc import Sequence
 
 from rerank_engine.chunking import ChunkPlan, Span, plan
-from rerank_engine.limits import too_long
+from rerank_engine.limits import is_blank, too_long
 from rerank_engine.settings import Settings
 from rerank_engine.tokens import PairTokenizer
 from rerank_engine.types import Prepared, PreparedDocument, RerankOptions, TokenPair
@@ -35,12 +39,13 @@ def prepare(
     started = time.perf_counter()
     max_query = tokenizer.query_share(max_length=max_length, max_query=settings.max_query_tokens)
     max_query = min(max_query, options.max_tokens_per_query or max_query)
-    query_ids = tokenizer.encode_query(query, max_query if options.truncate else None)
+    query_ids = [] if is_blank(query) else tokenizer.encode_query(query, max_query if options.truncate else None)
     kept = query_ids[:max_query]
     chunks = _chunks(tokenizer.document_room(len(kept), max_length=max_length), options, settings)
     readable = min(chunks.reach, options.max_tokens_per_document or chunks.reach)
     distinct = list(dict.fromkeys(documents))
     encoded = tokenizer.encode_documents(distinct, readable if options.truncate else None)
+    encoded = [[] if is_blank(text) else ids for text, ids in zip(distinct, encoded, strict=True)]
     if not options.truncate:
         tokens_of = dict(zip(distinct, map(len, encoded), strict=True))
         lengths: dict[tuple[str | int, ...], tuple[int, int]] = {("query",): (len(query_ids), max_query)}
@@ -49,13 +54,18 @@ def prepare(
             raise too_long(excess)
     pairs: list[TokenPair] = []
     prepared: dict[str, PreparedDocument] = {}
+    pairs_of: dict[tuple[int, ...], range] = {}
     for text, ids in zip(distinct, encoded, strict=True):
-        spans = chunks.spans(min(len(ids), readable))
+        read = tuple(ids[:readable])
+        spans = chunks.spans(len(read))
         cut = len(ids) > readable
-        first = len(pairs)
-        pairs += [tokenizer.pair(kept, ids[start:stop], max_length=max_length) for start, stop in spans]
+        if read not in pairs_of:
+            first = len(pairs)
+            pairs += [tokenizer.pair(kept, read[start:stop], max_length=max_length) for start, stop in spans]
+            pairs_of[read] = range(first, len(pairs))
         characters = _characters(tokenizer, text, spans, cut=cut) if options.locate else []
-        prepared[text] = PreparedDocument(range(first, len(pairs)), spans[-1][1], cut, characters)
+        unknown = tokenizer.mostly_unknown(read)
+        prepared[text] = PreparedDocument(pairs_of[read], len(read), cut, characters, unknown)
     return Prepared(
         pairs=pairs,
         documents=[prepared[text] for text in documents],
@@ -63,6 +73,7 @@ def prepare(
         query_tokens=len(kept),
         query_truncated=len(query_ids) > len(kept),
         tokenize_s=time.perf_counter() - started,
+        query_unknown=tokenizer.mostly_unknown(kept),
     )
 
 

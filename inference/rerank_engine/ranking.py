@@ -1,11 +1,25 @@
-"""From logits to an answer: pure."""
+"""From logits to an answer: pure.
+
+A document without tokens (empty, blank, or nothing that the tokenizer keeps) has no relevance, whatever the model makes
+of it: often more than of real documents. It stands behind all others, with the lowest score that there is: 0 as a
+sigmoid or a probability, EMPTY_LOGIT raw.
+"""
 
 import heapq
 from collections.abc import Sequence
 from statistics import fmean
 
 from rerank_engine.calibration import Calibration, sigmoid
-from rerank_engine.types import Prepared, RankedDocument, RerankOptions, RerankResult, Timings, Usage
+from rerank_engine.types import (
+    EMPTY_LOGIT,
+    Prepared,
+    PreparedDocument,
+    RankedDocument,
+    RerankOptions,
+    RerankResult,
+    Timings,
+    Usage,
+)
 
 
 def rank(
@@ -20,19 +34,20 @@ def rank(
         calibration: of the bundle; needed for options.score "calibrated".
     """
     options = prepared.options
-    chosen = [document.pairs[_best(logits, document.pairs)] for document in prepared.documents]
-    merged = [
-        logits[best] if len(document.pairs) == 1 else _aggregate([logits[pair] for pair in document.pairs], options)
-        for document, best in zip(prepared.documents, chosen, strict=True)
+    documents = prepared.documents
+    chosen = [_best(logits, document) for document in documents]
+    merged = [_merged(logits, document, options) for document in documents]
+    # stable: ties keep their order
+    order = sorted(range(len(merged)), key=lambda index: (documents[index].tokens == 0, -merged[index]))
+    scores = [
+        _score(logit, options, calibration) if document.tokens or options.score == "raw" else 0.0
+        for document, logit in zip(documents, merged, strict=True)
     ]
-    order = sorted(range(len(merged)), key=lambda index: -merged[index])  # stable: ties keep their order
-    scores = [_score(logit, options, calibration) for logit in merged]
     if options.score_threshold is not None:
         order = [index for index in order if scores[index] >= options.score_threshold]
     order = order[: options.top_n]
     if options.order == "input":
         order.sort()
-    documents = prepared.documents
     pairs = [pair for document in documents for pair in document.pairs]
     return RerankResult(
         results=tuple(
@@ -43,8 +58,8 @@ def rank(
                 tokens=documents[index].tokens,
                 truncated=documents[index].truncated,
                 chunks=len(documents[index].pairs),
-                best_chunk=chosen[index] - documents[index].pairs[0],
-                span=documents[index].span(chosen[index] - documents[index].pairs[0]),
+                best_chunk=chosen[index],
+                span=documents[index].span(chosen[index]),
             )
             for index in order
         ),
@@ -56,13 +71,26 @@ def rank(
         ),
         query_truncated=prepared.query_truncated,
         truncated_documents=tuple(index for index, document in enumerate(documents) if document.truncated),
+        empty_documents=tuple(index for index, document in enumerate(documents) if not document.tokens),
+        unknown_documents=tuple(index for index, document in enumerate(documents) if document.unknown),
+        query_unknown=prepared.query_unknown,
         timings=timings,
     )
 
 
-def _best(logits: Sequence[float], pairs: range) -> int:
+def _best(logits: Sequence[float], document: PreparedDocument) -> int:
     """Which of a document's chunks scored highest; the first of equals."""
+    pairs = document.pairs
     return 0 if len(pairs) == 1 else max(range(len(pairs)), key=lambda number: logits[pairs[number]])
+
+
+def _merged(logits: Sequence[float], document: PreparedDocument, options: RerankOptions) -> float:
+    """The document's logit."""
+    if not document.tokens:
+        return EMPTY_LOGIT
+    if len(document.pairs) == 1:
+        return logits[document.pairs[0]]
+    return _aggregate([logits[pair] for pair in document.pairs], options)
 
 
 def _aggregate(logits: Sequence[float], options: RerankOptions) -> float:

@@ -5,18 +5,29 @@ tokenise), the scorer, `close` (rank, render). None of them raises: whatever hap
 
 An error of one record stands in its record's place, with HTTP 200, for JSON Lines, and in a batch transform job even
 for a single JSON record: one bad line must not cost the file. An error that a retry may cure (queue full, model not
-ready, deadline) is the whole call's in either case, so that the platform does retry.
+ready, deadline) is the whole call's in either case, so that the platform does retry. So is a body of which the records
+cannot be told apart. In a batch transform job a body is lines whatever it is called, since SageMaker puts as many lines
+of a file into one as fit.
 """
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, cast
 
 from rerank_engine import jsonlines, wire
 from rerank_engine.attributes import echoable
+from rerank_engine.batching import distinct
 from rerank_engine.dialects import JINA_SAGEMAKER, Answer, RerankRequest, guess, recognise
 from rerank_engine.dialects.csv_rows import payload_of
-from rerank_engine.errors import FieldError, InvalidRequest, PayloadTooLarge, RequestError, RerankError
+from rerank_engine.errors import (
+    FieldError,
+    InvalidRequest,
+    MalformedBody,
+    PayloadTooLarge,
+    RequestError,
+    RerankError,
+)
 from rerank_engine.exchange import Exchange, HttpReply, Record, digest_of, new_request_id, slices, split_scores
 from rerank_engine.hosting import Hosting
 from rerank_engine.media import MediaType, negotiate, parse_content_type
@@ -85,7 +96,8 @@ class Service:
             if len(body) > self.max_body_bytes:
                 raise PayloadTooLarge(f"The body has {len(body)} bytes; at most {self.max_body_bytes} are read.")
             exchange.records = self._records(body, media, path)
-            exchange.recall = None if self.cache is None else self.cache.recall(exchange.all_pairs)
+            exchange.different, exchange.places = distinct(exchange.all_pairs)
+            exchange.recall = None if self.cache is None else self.cache.recall(exchange.different)
         except Exception as error:
             exchange.failure = as_rerank_error(error)
             exchange.fallback = guess(body, path)
@@ -97,29 +109,43 @@ class Service:
             if exchange.failure is None:
                 if self.cache is not None and exchange.recall is not None:
                     exchange.outcome = self.cache.complete(exchange.recall, exchange.outcome)
+                scores = exchange.outcome.scores
+                exchange.outcome = replace(exchange.outcome, scores=[scores[place] for place in exchange.places])
                 return self._answer(exchange)
         except Exception as error:
             exchange.failure = as_rerank_error(error)
         return exchange.error_reply(exchange.failure)
 
     def _records(self, body: bytes | bytearray | str, media: MediaType, path: str | None) -> list[Record]:
-        if not media.is_lines:
+        if not self._in_place(media):
             try:
                 return [self._record(media.decode(body), media, path)]
             except RequestError as error:
                 return [Record(guess(body, path), error=error)]
+        lines = jsonlines.split(body, media)
         records = []
-        for line in jsonlines.split(body, media):
+        for line in lines:
             if isinstance(line, RerankError):
                 records.append(Record(guess("", path), error=line))
             else:
                 records.append(self._record(line, media, path))
+                if records[-1].error is not None and "\r" in line:
+                    jsonlines.check_line_ends(line, payload_of if media.is_csv else wire.loads)
+        if self.hosting.batch and not media.is_csv:
+            written = [line if isinstance(line, str) else "\ufffd" for line in lines]
+            written = [line for line in written if line.strip()]
+            malformed = sum(isinstance(record.error, MalformedBody) for record in records) - len(lines) + len(written)
+            if malformed and len(written) > 1:
+                jsonlines.check_records(written, malformed, media)
         return records
+
+    def _in_place(self, media: MediaType) -> bool:
+        """Whether each line of a body is a record, whose error stands in its place."""
+        return media.is_lines or self.hosting.batch
 
     def _record(self, text: str, media: MediaType, path: str | None) -> Record:
         record = Record(JINA_SAGEMAKER if media.is_csv else guess("", path))
-        in_place = media.is_lines or self.hosting.batch
-        record.digest = digest_of(text) if in_place else ""
+        record.digest = digest_of(text) if self._in_place(media) else ""
         try:
             payload = _payload(record, text, media, path)
             record.id = _id_of(payload)
@@ -147,7 +173,7 @@ class Service:
 
     def _answer(self, exchange: Exchange) -> HttpReply:
         scores = split_scores(exchange.records, exchange.outcome.scores)
-        in_place = exchange.media.is_lines or self.hosting.batch
+        in_place = self._in_place(exchange.media)
         answers = []
         for record, own in zip(exchange.records, scores, strict=True):
             answer = self._render(record, own, exchange)

@@ -5,6 +5,7 @@ tokenizer as another kind and yields other tokens. Special ids come from the tem
 pad_token_id 0 is the id of `<s>`.
 """
 
+import logging
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,10 +15,13 @@ from typing import Any, Self
 from tokenizers import Encoding, Tokenizer
 
 from rerank_engine.errors import CheckpointError
+from rerank_engine.tokenizer_flags import Disagreement, disagreements
 from rerank_engine.types import TokenPair
 
 CHARS_PER_TOKEN = 8  # first guess of what a window of tokens takes; English prose has 4 to 5
 GROWTH = 8
+_log = logging.getLogger("rerank")
+_SPACE, _STRANGE = "\u2581", "\U00013000\U00012000"  # sentencepiece's space; a hieroglyph, a cuneiform sign
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -68,9 +72,11 @@ class PairTokenizer:
     Attributes:
         template: the special tokens around a pair.
         vocab_size: entries of the vocabulary, added tokens included.
+        disagreements: flags that tokenizer_config.json has otherwise.
     """
 
-    def __init__(self, tokenizer: Tokenizer) -> None:
+    def __init__(self, tokenizer: Tokenizer, disagreements: Sequence[Disagreement] = ()) -> None:
+        self.disagreements = tuple(disagreements)
         tokenizer.no_truncation()  # tokenizer.json may carry both; lengths are this class's business
         tokenizer.no_padding()
         self._tokenizer = tokenizer
@@ -79,10 +85,12 @@ class PairTokenizer:
         self._word_end = _word_end(tokenizer)
         self.template = PairTemplate.of(tokenizer)
         self.vocab_size: int = tokenizer.get_vocab_size(with_added_tokens=True)
+        self._unknown_id = _unknown_id(tokenizer)
+        self._space_id: int | None = tokenizer.token_to_id(_SPACE)
 
     @classmethod
     def from_dir(cls, model_dir: Path) -> Self:
-        """The tokenizer in `model_dir`/tokenizer.json.
+        """The tokenizer in `model_dir`/tokenizer.json; a warning where transformers would read other ids than it.
 
         Raises:
             CheckpointError: it is missing, unreadable, or has no pair template.
@@ -94,7 +102,11 @@ class PairTokenizer:
             tokenizer = Tokenizer.from_file(str(path))
         except Exception as error:  # the library raises bare Exception
             raise CheckpointError(f"{path} cannot be read: {error}.") from error
-        return cls(tokenizer)
+        found = disagreements(tokenizer, model_dir)
+        for one in found:
+            if one.example is not None:
+                _log.warning("%s; this engine reads tokenizer.json", one)
+        return cls(tokenizer, found)
 
     def encode_query(self, text: str, limit: int | None = None) -> list[int]:
         """Token ids of a query, without special tokens; `limit` as in `encode_documents`."""
@@ -134,6 +146,16 @@ class PairTokenizer:
             truncated=len(document_ids) > room,
         )
 
+    def mostly_unknown(self, ids: Sequence[int]) -> bool:
+        """Whether more than half of a text's tokens stand for something that is not in the vocabulary.
+
+        Sentencepiece's lone space, which it puts before such a text, does not count.
+        """
+        if self._unknown_id is None:
+            return False
+        unknown = ids.count(self._unknown_id)
+        return 2 * unknown > len(ids) - (ids.count(self._space_id) if unknown and self._space_id is not None else 0)
+
     def query_share(self, *, max_length: int, max_query: int) -> int:
         """Tokens a query may have: `max_query`, and at most 3/4 of what the special tokens leave of the window."""
         return min(max_query, 3 * (max_length - self.template.special_tokens) // 4)
@@ -155,6 +177,23 @@ class PairTokenizer:
             pending = [i for i in pending if len(encoded[i].ids) <= limit and len(cut[i]) < len(pieces[i])]
             chars *= GROWTH
         return [encoded[index] for index in range(len(pieces))]
+
+
+def _unknown_id(tokenizer: Tokenizer) -> int | None:
+    """The id of what is not in the vocabulary; None where there is always a token, of bytes if need be.
+
+    A Unigram does not tell: one is asked for signs that no vocabulary of a reranker has, and answers with an id whose
+    token is none of them.
+    """
+    name = getattr(tokenizer.model, "unk_token", None)
+    if name is not None:
+        return tokenizer.token_to_id(name)
+    if type(tokenizer.model).__name__ != "Unigram":
+        return None
+    ids = tokenizer.encode(_STRANGE, add_special_tokens=False).ids
+    tokens = {number: tokenizer.id_to_token(number) or "" for number in ids}
+    others = [number for number, token in tokens.items() if not set(token) & set(_STRANGE + _SPACE)]
+    return next((number for number in others if not tokens[number].startswith("<0x")), None)
 
 
 def _word_end(tokenizer: Tokenizer) -> re.Pattern[str] | None:

@@ -4,6 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+# Of a document without tokens: far below what any cross-encoder says, and a number that float16 holds.
+EMPTY_LOGIT = -10_000.0
+
 
 @dataclass(frozen=True, slots=True)
 class RerankOptions:
@@ -47,8 +50,8 @@ class RankedDocument:
 
     Attributes:
         index: position in the caller's list.
-        logit: raw model output; of several chunks, aggregated.
-        score: sigmoid(logit), in (0, 1), unless the options ask for another.
+        logit: raw model output; of several chunks, aggregated; EMPTY_LOGIT of a document without tokens.
+        score: sigmoid(logit), in (0, 1), unless the options ask for another; 0 of a document without tokens.
         tokens: document tokens that were read, each counted once.
         truncated: whether the document was cut.
         chunks: into how many it was split.
@@ -91,12 +94,19 @@ class Timings:
 
 @dataclass(frozen=True, slots=True)
 class RerankResult:
-    """The answer to one rerank call: results best first, ties in the caller's order."""
+    """The answer to one rerank call: results best first, ties in the caller's order.
+
+    `empty_documents` have no tokens and stand last. More than half of the tokens of `unknown_documents`, or of the
+    query, are not in the vocabulary, so that the model saw little of them.
+    """
 
     results: tuple[RankedDocument, ...]
     usage: Usage
     query_truncated: bool = False
     truncated_documents: tuple[int, ...] = ()
+    empty_documents: tuple[int, ...] = ()
+    unknown_documents: tuple[int, ...] = ()
+    query_unknown: bool = False
     timings: Timings = field(default_factory=Timings)
 
 
@@ -120,16 +130,18 @@ class PreparedDocument:
     """One document of a request, as pairs.
 
     Attributes:
-        pairs: which of the request's pairs are its chunks; equal documents have the same.
+        pairs: which of the request's pairs are its chunks; documents of equal tokens have the same.
         tokens: document tokens in them, each counted once.
         truncated: whether tokens are in none of them.
         spans: the characters each chunk covers; empty unless asked for.
+        unknown: whether more than half of its tokens are not in the vocabulary.
     """
 
     pairs: range
     tokens: int
     truncated: bool
     spans: Sequence[tuple[int, int]] = ()
+    unknown: bool = False
 
     def span(self, chunk: int) -> tuple[int, int] | None:
         """The characters of a chunk; None when they were not asked for."""
@@ -141,12 +153,13 @@ class Prepared:
     """A request as token ids, between `Reranker.prepare` and `Reranker.finish`.
 
     Attributes:
-        pairs: to be scored: every chunk of every distinct document.
+        pairs: to be scored: every chunk of every document whose tokens are distinct.
         documents: in the caller's order.
         options: what the caller asked for.
         query_tokens: tokens of the query that are scored.
         query_truncated: whether the query was cut.
         tokenize_s: seconds it took.
+        query_unknown: whether more than half of the query's tokens are not in the vocabulary.
     """
 
     pairs: Sequence[TokenPair]
@@ -155,3 +168,4 @@ class Prepared:
     query_tokens: int
     query_truncated: bool
     tokenize_s: float
+    query_unknown: bool = False

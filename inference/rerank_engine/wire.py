@@ -62,6 +62,19 @@ def loads(text: str) -> object:
         raise MalformedBody("The body is nested too deeply.") from None
 
 
+def is_values(text: str) -> bool:
+    """Whether `text` is JSON: one value, or several with white space between them."""
+    end = len(text)
+    at = _next(text, 0)
+    while at < end:
+        try:
+            _, at = _decoder.raw_decode(text, at)
+        except (ValueError, RecursionError):
+            return False
+        at = _next(text, at)
+    return bool(text.strip())
+
+
 def echo(value: object) -> object:
     """`value` for `dumps`: marked if it is a long text, its members if it is an object."""
     if isinstance(value, dict):
@@ -86,6 +99,13 @@ def dumps(value: object) -> bytes:
     head, *tails = frame.split(_MARK.encode())
     written = [part for text, tail in zip(echoes, tails, strict=True) for part in (_escaped(text), tail)]
     return b"".join((head, *written))
+
+
+def _next(text: str, at: int) -> int:
+    """Where the next character stands that is no white space to JSON."""
+    while at < len(text) and text[at] in " \t\r\n":
+        at += 1
+    return at
 
 
 def _marked(value: object) -> object:

@@ -3,6 +3,7 @@
 BundleError
 ├── SourceError          the checkpoint cannot be packaged: no config, no weights, damaged JSON
 │   ├── UnsafeFile       it holds a pickle, a link, a requirements.txt or a path that leads out of it
+│   ├── TokenizerMismatch  its tokenizer.json and tokenizer_config.json make other token ids of the same text
 │   └── HubError         it could not be fetched: not pinned, not found, gated, no network
 ├── SettingError         a --setting is not one of the engine's settings
 ├── ArchiveError         the tarball is not one that may be unpacked: links, escaping paths, bombs, strangers
@@ -31,6 +32,10 @@ class SourceError(BundleError):
 
 class UnsafeFile(SourceError):
     """The source holds a file that must not be shipped."""
+
+
+class TokenizerMismatch(SourceError):
+    """tokenizer.json and tokenizer_config.json disagree, so that scores would depend on who reads them."""
 
 
 class HubError(SourceError):

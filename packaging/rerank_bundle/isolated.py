@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rerank_bundle.errors import ScoringError, SettingError
+from rerank_bundle.errors import BundleError, ScoringError, SettingError, TokenizerMismatch
 
 SCRIPT = Path(__file__).with_name("score_script.py")
 TIMEOUT_S = 900.0
@@ -33,6 +33,7 @@ class Scores:
         settings: the given settings as it understood them, defaults left out.
         precision: arithmetic that it was computed in.
         logits: per model folder one raw logit per pair, computed on the CPU.
+        tokenizer: what tokenizer_config.json has otherwise than tokenizer.json.
     """
 
     family: str
@@ -40,6 +41,7 @@ class Scores:
     settings: dict[str, str]
     precision: str
     logits: tuple[tuple[float, ...], ...]
+    tokenizer: tuple[str, ...] = ()
 
 
 def score_in_isolation(
@@ -49,6 +51,7 @@ def score_in_isolation(
     *,
     settings: Mapping[str, str],
     precision: str = "fp32",
+    one_tokenizer: bool = False,
     python: str = sys.executable,
     timeout_s: float = TIMEOUT_S,
 ) -> Scores:
@@ -57,8 +60,10 @@ def score_in_isolation(
     Args:
         settings: RERANK_* variables, checked by that engine; the scoring itself uses the reference settings.
         precision: RERANK_PRECISION of the scoring.
+        one_tokenizer: refuse a tokenizer of which transformers would read other token ids.
 
     Raises:
+        TokenizerMismatch: as `one_tokenizer` says.
         SettingError: the engine knows no such setting, or refuses its value.
         ScoringError: it could not be imported, could not load a model or score a pair, or took too long.
     """
@@ -68,6 +73,7 @@ def score_in_isolation(
         "pairs": [list(pair) for pair in pairs],
         "settings": dict(settings),
         "precision": precision,
+        "one_tokenizer": one_tokenizer,
     }
     reply = _run(request, python, timeout_s)
     if "error" in reply:
@@ -78,6 +84,7 @@ def score_in_isolation(
         settings=reply["settings"],
         precision=reply["precision"],
         logits=tuple(tuple(logits) for logits in reply["logits"]),
+        tokenizer=tuple(reply["tokenizer"]),
     )
 
 
@@ -112,8 +119,10 @@ def _run(request: Mapping[str, Any], python: str, timeout_s: float) -> dict[str,
     return dict(reply)
 
 
-def _explained(error: Mapping[str, Any]) -> SettingError | ScoringError:
+def _explained(error: Mapping[str, Any]) -> BundleError:
     kind, message, tip = error["kind"], error["message"], error["tip"]
+    if kind == "TokenizerMismatch":
+        return TokenizerMismatch(message, tip=tip)
     if kind == "SettingsError":
         return SettingError(message, tip=tip)
     if kind == "ModuleNotFoundError":

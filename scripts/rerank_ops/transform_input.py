@@ -10,6 +10,7 @@ from typing import IO, Any, Literal
 
 from rerank_ops.errors import NotFound, Refused
 
+_GZIP = b"\x1f\x8b"
 _SUFFIXES = (".jsonl", ".ndjson", ".jsonlines", ".json")
 
 
@@ -56,7 +57,7 @@ def local_files(path: Path) -> list[Path]:
 
     Raises:
         NotFound: there is none.
-        Refused: compressed and plain files together.
+        Refused: compressed and plain files together, or a file whose name hides that it is compressed, or pretends it.
     """
     if not path.exists():
         raise NotFound(
@@ -67,6 +68,14 @@ def local_files(path: Path) -> list[Path]:
         raise NotFound(f"{path} holds no JSON Lines file.", tip=f"Files end in {', '.join(_SUFFIXES)} (and .gz).")
     if len({file.suffix == ".gz" for file in files}) > 1:
         raise Refused(f"{path} holds compressed and plain files.", tip="One job reads one kind: start two jobs.")
+    for file in files:
+        with file.open("rb") as raw:
+            start = raw.read(len(_GZIP))
+        if (start == _GZIP) != (file.suffix == ".gz"):
+            raise Refused(
+                f"{file} is {'gzip' if start == _GZIP else 'not gzip'}, which its name does not say.",
+                tip="Compressed files end in .gz, others do not: SageMaker is told by the name.",
+            )
     return files
 
 

@@ -21,7 +21,12 @@ POLL_S, LOCAL_POLL_S = 15.0, 0.5
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A job as SageMaker describes it."""
+    """A job as SageMaker describes it.
+
+    Attributes:
+        by_line: whether its records are lines, of its input and of its output.
+        compressed: whether its input is.
+    """
 
     name: str
     status: str
@@ -33,12 +38,15 @@ class Job:
     created: datetime | None = None
     ended: datetime | None = None
     failure_reason: str | None = None
+    by_line: bool = False
+    compressed: bool = False
 
     @classmethod
     def from_description(cls, described: Mapping[str, Any]) -> Self:
         """From describe_transform_job's answer, or an entry of list_transform_jobs (which says less)."""
         source = described.get("TransformInput", {}).get("DataSource", {}).get("S3DataSource", {})
         resources = described.get("TransformResources", {})
+        given, written = described.get("TransformInput", {}), described.get("TransformOutput", {})
         return cls(
             name=described["TransformJobName"],
             status=described["TransformJobStatus"],
@@ -50,6 +58,9 @@ class Job:
             created=described.get("CreationTime"),
             ended=described.get("TransformEndTime"),
             failure_reason=described.get("FailureReason") or None,
+            by_line=(source.get("S3DataType"), given.get("SplitType"), written.get("AssembleWith"))
+            == ("S3Prefix", "Line", "Line"),
+            compressed=given.get("CompressionType") == "Gzip",
         )
 
 

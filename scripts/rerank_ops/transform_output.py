@@ -1,5 +1,7 @@
 """What a job wrote: .out files, downloaded and counted."""
 
+import gzip
+import io
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -7,6 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from rerank_ops.errors import Refused
+from rerank_ops.local.data.transform_files import output_name
 from rerank_ops.transform_input import parse_uri
 
 
@@ -46,6 +49,28 @@ def download(s3: Any, uri: str, folder: Path) -> list[OutputFile]:
         with path.open("rb") as lines:
             counted.append(count(name, lines))
     return counted
+
+
+def incomplete(s3: Any, input_uri: str, files: Iterable[OutputFile], *, compressed: bool) -> list[str]:
+    """What is wrong with files that have not a record for each line of their input object, which is read for it.
+
+    An input object that is there no more is passed over. Lines end as in SageMaker's own splitter: \\n, \\r\\n or \\r.
+    """
+    bucket, prefix = parse_uri(input_uri)
+    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+    keys = [item["Key"] for page in pages for item in page.get("Contents", [])]
+    inputs = {output_name(key, prefix): key for key in keys}
+    wrong = []
+    for file in files:
+        if file.name not in inputs:
+            continue
+        body = s3.get_object(Bucket=bucket, Key=inputs[file.name])["Body"]
+        raw: Any = gzip.GzipFile(fileobj=body) if compressed else io.BufferedReader(body)
+        with io.TextIOWrapper(raw, encoding="latin-1") as lines:
+            given = sum(1 for _ in lines)
+        if given != file.records:
+            wrong.append(f"{file.name} has {file.records:,} records for {given:,} lines of its input")
+    return wrong
 
 
 def inside(name: str) -> PurePosixPath:

@@ -40,8 +40,7 @@ def start(aws: Aws, args: argparse.Namespace) -> int:
     console.talk(f"Started {name}: {source.objects} file(s) of {source.uri} on {options.instance_type}.")
     if args.fetch:
         code = follow(aws, name, objects=source.objects)
-        fetch(aws, name, Path(args.fetch), as_json=args.json, conclude=False)
-        return code
+        return fetch(aws, name, Path(args.fetch), as_json=args.json, conclude=False) or code
     if args.follow:
         return follow(aws, name, objects=source.objects, as_json=args.json)
     console.emit({"job": name, "output": output_uri}) if args.json else print(name)
@@ -61,22 +60,30 @@ def follow(aws: Aws, name: str, *, objects: int | None = None, as_json: bool | N
 
 
 def fetch(aws: Aws, name: str, folder: Path, *, as_json: bool, conclude: bool = True) -> int:
-    """Downloads the output and reports its records; then, unless told otherwise, how the job ended."""
+    """Downloads the output and reports its records; then, unless told otherwise, how the job ended.
+
+    A file with fewer or more records than its input has lines is an error, whatever SageMaker says of the job.
+    """
     job = transform_jobs.describe(aws.client("sagemaker"), name)
-    files = transform_output.download(aws.client("s3"), job.output_uri, folder)
+    s3 = aws.client("s3")
+    files = transform_output.download(s3, job.output_uri, folder)
+    wrong = transform_output.incomplete(s3, job.input_uri, files, compressed=job.compressed) if job.by_line else []
     errors = sum(file.errors for file in files)
     if as_json:
         listed = [
             {"name": f.name, "records": f.records, "errors": f.errors, "first_error": f.first_error} for f in files
         ]
-        console.emit({"job": name, "status": job.status, "folder": str(folder), "files": listed})
+        console.emit({"job": name, "status": job.status, "folder": str(folder), "files": listed, "incomplete": wrong})
     else:
         console.table(
             ("file", "records", "errors", "first error"), [(f.name, f.records, f.errors, f.first_error) for f in files]
         )
         records = sum(file.records for file in files)
         console.talk(f"{len(files)} file(s), {records:,} records, {errors:,} of them errors, in {folder}.")
-    return _conclude(aws, job, as_json=None) if conclude else 0
+    ended = _conclude(aws, job, as_json=None) if conclude else 0
+    for text in wrong:
+        console.error(f"{text}: records were lost.", "Do not use this file. The model has to answer a line for each.")
+    return 1 if wrong else ended
 
 
 def stop(aws: Aws, name: str, *, as_json: bool) -> int:

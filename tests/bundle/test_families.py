@@ -1,5 +1,6 @@
 """Every family on the whole way: packaged, verified by its bundle's own code, opened from what was packaged."""
 
+import json
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -10,14 +11,15 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from rerank_bundle.build import build
-from rerank_bundle.errors import ScoringError
+from rerank_bundle.errors import ScoringError, TokenizerMismatch
 from rerank_bundle.hub import parse_id
-from rerank_bundle.known_models import shipped
+from rerank_bundle.known_models import KnownModel, shipped
 from rerank_bundle.unpack import unpack
 from rerank_bundle.verify import verify
 from rerank_engine.engine import Reranker
 from rerank_engine.errors import SettingsError
 from rerank_engine.settings import Settings
+from rerank_ops.commands.package import remarks
 from rerank_ops.comparing.random_checkpoint import make_random_checkpoint
 from rerank_ops.comparing.sample import requests, text
 from rerank_ops.comparing.shapes import SHAPES
@@ -154,3 +156,47 @@ def test_the_siblings_are_pinned(name: str, revision: str) -> None:
 
     assert found is not None
     assert revision == found.revision
+
+
+@pytest.fixture
+def cased(small: Make, tmp_path: Path) -> Path:
+    """A BERT whose tokenizer.json keeps the case of words, while its tokenizer_config.json does not say so."""
+    folder = shutil.copytree(small("ms-marco-MiniLM-L-6-v2"), tmp_path / "cased")
+    tokenizer = json.loads((folder / "tokenizer.json").read_text())
+    tokenizer["normalizer"]["lowercase"] = False
+    (folder / "tokenizer.json").write_text(json.dumps(tokenizer))
+    (folder / "tokenizer_config.json").write_text('{"tokenizer_class": "BertTokenizer"}')
+    return folder
+
+
+def test_two_tokenizers_in_one_checkpoint_are_refused(cased: Path, inference: Path, tmp_path: Path) -> None:
+    """Where token ids differ: both values and the way out are named, and nothing is written."""
+    with pytest.raises(TokenizerMismatch, match=r"do_lower_case false, tokenizer_config.json true") as caught:
+        build(cased, tmp_path / "model.tar.gz", inference=inference)
+
+    assert 'write "do_lower_case": false into tokenizer_config.json' in str(caught.value.tip)
+    assert not (tmp_path / "model.tar.gz").exists()
+
+
+def test_saying_so_is_enough(cased: Path, inference: Path, tmp_path: Path) -> None:
+    """As the refusal asks; what changes no token ids is told, not refused."""
+    said = {"tokenizer_class": "BertTokenizer", "do_lower_case": False, "truncation_side": "left"}
+    (cased / "tokenizer_config.json").write_text(json.dumps(said))
+
+    report = build(cased, tmp_path / "model.tar.gz", inference=inference)
+
+    [told] = report.tokenizer
+    assert told.startswith('tokenizer.json has truncation_side "right", tokenizer_config.json "left"')
+    assert any("truncation_side" in remark for remark in remarks(report))
+
+
+def test_published_scores_are_the_better_judge(cased: Path, inference: Path, tmp_path: Path) -> None:
+    """A model that gives its published scores as it is needs no mending: the difference is told."""
+    table = shipped()
+    scores = Reranker.load(cased, Settings()).score(list(table.pairs))
+    known = replace(table, models={"org/cased": KnownModel("org/cased", None, tuple(scores), {})})
+
+    report = build(cased, tmp_path / "model.tar.gz", name="org/cased", known=known, inference=inference)
+
+    assert report.manifest["model"]["acceptance"]["checked"]
+    assert "do_lower_case" in report.tokenizer[0]

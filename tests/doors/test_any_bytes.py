@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from rerank_engine.errors import RequestError, RerankError, SettingsError
@@ -37,6 +37,30 @@ bodies = st.binary(max_size=80) | nearly_json
 parts = st.sampled_from(
     [*READABLE, "*/*", "text/html", ";", "=", ",", '"', "charset", "q", "utf-8", "utf-16", "0.5", " "]
 )
+OTHER_FORMATS = (
+    b"\x1f\x8b",
+    b"\x28\xb5\x2f\xfd",
+    b"PK\x03\x04",
+    b"BZh",
+    b"\xfd7zXZ",
+    b"\xff\xfe",
+    b"\xfe\xff",
+    b"\0\0\xfe\xff",
+)
+LINE_PIECES = [
+    b'{"query": "q", "documents": ["a"]}',
+    b'\xef\xbb\xbf{"query": "q", "documents": ["a\xe2\x80\xa8b"]}\r',
+    b'{"query": "q", "documents": ["a"]}\r{"query": "q", "documents": ["a"]}',
+    b'07,q,["a"],1',
+    b"{",
+    b'"query": "q", "documents": ["a"]',
+    b"}",
+    b"",
+    b"\x00",
+    b"\xff",
+    b"\x1f\x8b\x08",
+    b"null",
+]
 headers = st.none() | st.text(max_size=30) | st.lists(parts, max_size=6).map("".join)
 
 
@@ -59,15 +83,22 @@ def test_any_request(
 @QUIET
 @given(lines=st.lists(bodies.filter(lambda line: b"\n" not in line), min_size=1, max_size=6), end=st.booleans())
 def test_any_lines(engine: Any, lines: list[bytes], end: bool) -> None:
-    """One line out for each line in, in both kinds of hosting."""
+    """One line out for each line in, in both kinds of hosting; or a refusal of lines that cannot be told apart."""
     body = b"\n".join(lines) + b"\n" * end
+    assume(not body.startswith(OTHER_FORMATS))
     split = body.split(b"\n")
     expected = len(split) - 1 if len(split) > 1 and not split[-1] else len(split)
 
     for batch in (False, True):
         reply = Service(engine, Settings(), hosting=Hosting(batch=batch)).handle(body, "application/jsonlines")
 
-        assert (200, expected) == (reply.status, len(reply.body.split(b"\n")))
+        apart = (
+            all(map(is_json, filter(bytes.strip, lines))) or not batch
+        )  # JSON over the lines of a batch job is refused
+        if reply.status == 200 or (apart and b"\r" not in body):
+            assert (200, expected) == (reply.status, len(reply.body.split(b"\n")))
+        else:
+            assert 400 == reply.status
 
 
 @QUIET
@@ -93,6 +124,23 @@ def test_any_environment(env: dict[str, str]) -> None:
 
     assert found is None or found == Settings.from_env(found.to_env())
     assert refusal is None or any(name in refusal.message for name in env)
+
+
+@QUIET
+@given(lines=st.lists(st.sampled_from(LINE_PIECES), min_size=1, max_size=6), kind=st.sampled_from(READABLE))
+def test_any_payload_of_a_batch_job(engine: Any, lines: list[bytes], kind: str) -> None:
+    """Whatever a batch job's lines are called: as many out as in, or no 2xx."""
+    reply = Service(engine, Settings(), hosting=Hosting(batch=True)).handle(b"\n".join(lines) + b"\n", kind)
+
+    assert (200, len(lines)) == (reply.status, len(reply.body.split(b"\n"))) or reply.status == 400
+
+
+def is_json(text: bytes) -> bool:
+    try:
+        json.loads(text.decode())
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 def outcome(work: Callable[[], T], kind: type[E]) -> tuple[T | None, E | None]:

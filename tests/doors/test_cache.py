@@ -6,11 +6,14 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from rerank_engine.errors import NotFinite
 from rerank_engine.score_cache import ScoreCache
 from rerank_engine.scoring import Outcome
 from rerank_engine.service import Service
+from rerank_engine.settings import Settings
 
 Make = Callable[..., Service]
 
@@ -104,6 +107,81 @@ def test_a_call_larger_than_the_cache() -> None:
     assert 2 == len(cache)
 
 
+WHOLE = tuple(range(7, 607))
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ((1, 2, 3), (3, 2, 1)),
+        ((1, 2, 3), (1, 3, 2)),
+        ((1, 2, 3), (1, 2)),
+        ((1, 2, 3), (2, 3)),
+        ((1, 2), (1, 2, 0)),
+        ((0, 1), (1,)),
+        ((1, 1, 2), (1, 2, 2)),
+        ((1, 23), (12, 3)),
+        ((1,), (257,)),
+        ((1,), (65_537,)),
+        ((1,), (2**31 + 1,)),
+        (WHOLE, WHOLE[:-1]),
+        (WHOLE, (*WHOLE[:-1], 8)),
+        (WHOLE, (8, *WHOLE[1:])),
+        (WHOLE, (*WHOLE[:300], 8, *WHOLE[301:])),
+        (WHOLE, WHOLE[::-1]),
+    ],
+    ids=repr,
+)
+def test_every_token_and_its_place_is_part_of_the_key(one: tuple[int, ...], other: tuple[int, ...]) -> None:
+    """Order, first, middle and last token, length, and the high bytes of an id: pairs that differ are not mistaken."""
+    cache = ScoreCache(10)
+    cache.complete(cache.recall([one]), Outcome([1.0]))
+
+    recall = cache.recall([other, list(one)])
+
+    assert (1, [other], [None, 1.0]) == (recall.hits, list(recall.missing), list(recall.known))
+
+
+ids = st.lists(st.integers(0, 300_000), min_size=1, max_size=40)
+
+
+@given(one=ids, other=ids | ids.flatmap(st.permutations))
+def test_only_equal_ids_are_one_pair(one: list[int], other: list[int]) -> None:
+    """For any two pairs."""
+    cache = ScoreCache(10)
+    cache.complete(cache.recall([one]), Outcome([1.0]))
+
+    assert (one == other) == bool(cache.recall([other]).hits)
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (("a b", ["c"], {}), ("b a", ["c"], {})),
+        (("a", ["b c"], {}), ("a", ["c b"], {})),
+        (("a", ["b c"], {}), ("a b", ["c"], {})),
+        (("a", ["b"], {}), ("b", ["a"], {})),
+        (("a", ["b " * 60], {}), ("a", ["b " * 60], {"max_doc_length": 30})),
+        (("a", ["b " * 60 + "c"], {}), ("a", ["b " * 60 + "d"], {})),
+    ],
+)
+def test_what_a_real_model_sees_is_the_key(
+    bundle_dir: Any, first: tuple[str, list[str], dict[str, int]], second: tuple[str, list[str], dict[str, int]]
+) -> None:
+    """Words of query and document in their order, on their side, as far as they are read."""
+    from rerank_engine.engine import Reranker
+
+    reranker = Reranker.load(bundle_dir)
+    cached, plain = Service(reranker, Settings(cache_entries=10)), Service(reranker, Settings())
+    ask(cached, first[0], *first[1], **first[2])
+
+    answers = [ask(service, second[0], *second[1], **second[2]) for service in (cached, plain)]
+
+    [score, expected] = [answer["results"][0]["relevance_score"] for answer in answers]
+    assert score == pytest.approx(expected, abs=1e-7)
+    assert 2 == len(cached.cache)  # type: ignore[arg-type]
+
+
 def test_an_error_in_the_middle_keeps_the_order() -> None:
     """Remembered scores and computed ones, errors among them, stand where their pairs stood."""
     cache, error = ScoreCache(10), NotFinite("NaN")
@@ -140,7 +218,6 @@ def test_many_threads() -> None:
 def test_a_real_model_with_and_without(bundle_dir: Any, entries: int) -> None:
     """With a real model, too: the second answer equals the first within a hundred-thousandth."""
     from rerank_engine.engine import Reranker
-    from rerank_engine.settings import Settings
 
     service = Service(Reranker.load(bundle_dir), Settings(cache_entries=entries))
 

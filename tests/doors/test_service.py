@@ -1,5 +1,6 @@
 """Bytes in, bytes out: the same behind every door."""
 
+import gzip
 import json
 from collections.abc import Callable
 
@@ -97,9 +98,25 @@ def test_json_lines(make_service: MakeService) -> None:
 
 def test_json_lines_share_a_forward_pass(make_service: MakeService, engine: object) -> None:
     """The records of one body are scored together."""
-    make_service().handle("\n".join([GOOD] * 8), LINES)
+    make_service().handle("\n".join(GOOD.replace('"q"', f'"q{number}"') for number in range(8)), LINES)
 
     assert [16] == engine.passes
+
+
+@pytest.mark.parametrize("entries", [0, 10])
+def test_equal_pairs_of_a_body_are_scored_once(make_service: MakeService, engine: object, entries: int) -> None:
+    """Across records: whoever asks the same gets the same, and errors where the others got them."""
+    body = "\n".join([GOOD, POISONED, GOOD.replace('["a", "bbb"]', '["bbb", "x", "a"]'), POISONED])
+
+    reply = make_service(cache_entries=entries).handle(body, LINES)
+
+    answers = [json.loads(line) for line in reply.body.split(b"\n")]
+    scores_of = [
+        {entry["document"]: entry["relevance_score"] for entry in answer["results"]} for answer in answers[::2]
+    ]
+    assert scores_of[0] == {text: scores_of[1][text] for text in ("a", "bbb")}
+    assert [None, 500, None, 500] == [answer.get("status") for answer in answers]
+    assert 4 == engine.passes[0]  # type: ignore[attr-defined]
 
 
 def test_json_lines_are_the_same_twice(make_service: MakeService) -> None:
@@ -116,6 +133,62 @@ def test_a_batch_job_survives_a_bad_record(make_service: MakeService) -> None:
     reply = make_service(batch=True).handle('{"query": "q"}', "application/json")
 
     assert (200, 422) == (reply.status, json.loads(reply.body)["status"])
+
+
+def test_a_batch_job_reads_lines_whatever_they_are_called(make_service: MakeService) -> None:
+    """MultiRecord puts many lines into one body: each gets its line, a bad one its error, no newline at the end."""
+    body = "\n".join([GOOD, "", "{", '\ufeff{"id": "x", "query": "q"}\r', GOOD.replace("bbb", "b\u2028\\fb")]) + "\n"
+
+    reply = make_service(batch=True).handle(body.encode(), "application/json", "application/json")
+
+    answers = [json.loads(line) for line in reply.body.split(b"\n")]
+    assert (200, [None, 400, 400, 422, None]) == (reply.status, [answer.get("status") for answer in answers])
+
+
+@pytest.mark.parametrize("kind", ["application/json", LINES])
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (gzip.compress(f"{GOOD}\n{GOOD}".encode()), "compressed (gzip)"),
+        (f"{GOOD}\n{GOOD}".encode("utf-16"), "utf-16"),
+        (json.dumps(json.loads(GOOD), indent=1).encode(), "JSON over"),
+        (b"\n".join([json.dumps(json.loads(GOOD), indent=1).encode()] * 2), "JSON over"),
+        (f"[\n{GOOD},\n{GOOD}\n]\n".encode(), "JSON over"),
+        (f"{GOOD}\r{GOOD}\r".encode(), "carriage returns"),
+        (f"{GOOD}\n{GOOD}\r{GOOD}\n".encode(), "carriage returns"),
+    ],
+)
+def test_a_batch_job_fails_where_records_cannot_be_told_apart(
+    make_service: MakeService, kind: str, body: bytes, reason: str
+) -> None:
+    """A call that fails costs its file and is seen; a 200 with too few lines would cost records that nobody misses."""
+    reply = make_service(batch=True).handle(body, kind)
+
+    assert 400 == reply.status
+    assert reason in json.loads(reply.body)["detail"]["message"]
+
+
+def test_csv_called_json_fails_a_batch_job(make_service: MakeService) -> None:
+    """The message says what to call it."""
+    reply = make_service(batch=True).handle(b'1,q,["a"],1\n2,q,["b"],1\n', "application/json")
+
+    assert (400, True) == (reply.status, b"text/csv" in reply.body)
+
+
+def test_csv_with_carriage_returns_alone_fails(make_service: MakeService) -> None:
+    """Rows that no line feed parts cannot be counted."""
+    assert 400 == make_service(batch=True).handle(b'1,q,["a"],1\r2,q,["b"],1', "text/csv").status
+
+
+def test_a_single_record_is_the_same_alone_and_among_others(make_service: MakeService) -> None:
+    """SingleRecord and MultiRecord write the same bytes, whatever the lines are called."""
+    service = make_service(batch=True)
+    lines = [GOOD, GOOD.replace("bbb", "bb")]
+
+    alone = [service.handle(f"{line}\n", "application/json").body for line in lines]
+
+    assert service.handle("\n".join(lines), "application/json").body == b"\n".join(alone)
+    assert service.handle("\n".join(lines), LINES).body == b"\n".join(alone)
 
 
 def test_a_batch_job_with_a_wrong_content_type_fails(make_service: MakeService) -> None:

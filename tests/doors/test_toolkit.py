@@ -115,6 +115,20 @@ def test_a_batch_job_keeps_its_file(
     assert (200, 7, 422) == (sent.status, answer["id"], answer["status"])
 
 
+@pytest.mark.parametrize("content_type", ["application/json", "application/json; charset=utf-8"])
+def test_a_batch_job_loses_no_lines(
+    start: Callable[[Path], Invoke], bundle_dir: Path, monkeypatch: pytest.MonkeyPatch, content_type: str
+) -> None:
+    """Lines that are called JSON are answered one by one; what cannot be taken apart arrives as a 400."""
+    monkeypatch.setenv("SAGEMAKER_BATCH", "true")
+    batch = start(bundle_dir)
+
+    good, bad = (batch(body, Content_Type=content_type) for body in (f"{GOOD}\n{GOOD}\n".encode(), b"{\n}\n"))
+
+    assert (200, 2) == (good.status, len(good.body.split(b"\n")))
+    assert 400 == bad.status
+
+
 def test_a_model_that_cannot_be_loaded(start: Callable[[Path], Invoke], bundle_dir: Path, tmp_path: Path) -> None:
     """Without weights every answer is a 503 with the reason, not a 400, and loading is not tried anew each time."""
     for source in bundle_dir.iterdir():

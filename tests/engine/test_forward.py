@@ -55,6 +55,15 @@ def test_a_batch_that_does_not_fit_is_run_in_halves(error: Exception) -> None:
     assert [8, 4, 2, 2, 4, 2, 2] == model.passes
 
 
+def test_equal_pairs_are_scored_once_whoever_sent_them() -> None:
+    """Lists of equal ids, too, which are not the same object; those of other order or length are others."""
+    model = Sum()
+    pairs = [[1, 2], [2, 1], [1, 2], [1, 2, 0], [1], [1, 2]]
+
+    assert [3.0, 3.0, 3.0, 3.0, 1.0, 3.0] == run(model, [*pairs, tuple(pairs[0])])
+    assert [4] == model.passes
+
+
 def test_a_single_pair_that_does_not_fit_is_out_of_memory() -> None:
     """With its length and what to do."""
     with pytest.raises(OutOfMemory, match="single pair of 10 tokens") as caught:

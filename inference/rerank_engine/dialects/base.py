@@ -137,15 +137,27 @@ def shown_path(path: Path) -> str:
 
 
 def warnings_of(results: Sequence[RerankResult]) -> list[str]:
-    """What was cut, in words; empty when nothing was."""
+    """What was cut, has no tokens or is mostly unknown, in words; empty when nothing is."""
     warnings = []
     if any(result.query_truncated for result in results):
         warnings.append("The query was cut to fit the model's window.")
+    if any(result.query_unknown for result in results):
+        warnings.append("More than half of the query's tokens are unknown to the model: its scores say little.")
     for result in results:
         if cut := result.truncated_documents:
-            listed = ", ".join(map(str, cut[:_MOST_LISTED])) + (", …" if len(cut) > _MOST_LISTED else "")
-            warnings.append(f"{len(cut)} of the documents were cut to fit: {listed}.")
+            warnings.append(f"{len(cut)} of the documents were cut to fit: {_listed(cut)}.")
+        if empty := result.empty_documents:
+            warnings.append(
+                f"{len(empty)} of the documents have no text that the model reads, and rank last: {_listed(empty)}."
+            )
+        if unknown := result.unknown_documents:
+            what = "are mostly unknown to the model (more than half of their tokens), and their scores say little"
+            warnings.append(f"{len(unknown)} of the documents {what}: {_listed(unknown)}.")
     return warnings
+
+
+def _listed(indices: Sequence[int]) -> str:
+    return ", ".join(map(str, indices[:_MOST_LISTED])) + (", …" if len(indices) > _MOST_LISTED else "")
 
 
 _MOST_LISTED = 20

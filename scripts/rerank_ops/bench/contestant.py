@@ -1,8 +1,8 @@
 """One engine in a process of its own: `python -m rerank_ops.bench.contestant NAME FOLDER MAX_LENGTH THREADS`.
 
 stdin: a line [query, documents] per request, or null to ask for the peak memory.
-stdout: {"ready": seconds of loading}, then {"logits", "seconds", "cpu_s"} per request or {"peak_bytes"}. What the engine
-cannot do on this machine is {"error": why}, and ends the process.
+stdout: {"ready": seconds of loading}, then {"logits", "seconds", "cpu_s"} per request or {"peak_bytes"}. What the
+engine cannot do on this machine is {"error": why}, and ends the process.
 """
 
 import json

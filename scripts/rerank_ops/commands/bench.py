@@ -118,7 +118,7 @@ def run(args: argparse.Namespace) -> int:
 def _served(
     args: argparse.Namespace, folder: Path, workload: "Workload", report: progress.Meter
 ) -> "tuple[dict[str, Served], dict[str, str]]":
-    """The server's latencies by precision, with the workload's documents and with the first words of each; and why not."""
+    """By precision the server's latencies, with the workload's documents and with their first words; and why not."""
     from rerank_ops.bench import latency
     from rerank_ops.bench.peers import OURS, has_gpu
     from rerank_ops.bench.workload import snippets

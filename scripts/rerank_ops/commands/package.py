@@ -211,6 +211,7 @@ def remarks(built: "BundleReport") -> list[str]:
             f"{model['parity']['precision']} was held against fp32 on {SAMPLE} only, {model['parity']['pairs']} pairs: "
             "too few to notice rare changes. --evaluation FOLDER holds it against documents of yours."
         )
+    found += [f"{text}. The engine reads tokenizer.json." for text in built.tokenizer]
     if built.left_out:
         found.append(f"Left out of the bundle: {', '.join(built.left_out)}.")
     return found
@@ -261,5 +262,6 @@ def as_json(built: "BundleReport") -> dict[str, Any]:
         "size": built.size,
         "members": list(built.members),
         "left_out": list(built.left_out),
+        "tokenizer": list(built.tokenizer),
         "manifest": built.manifest,
     }

@@ -129,3 +129,36 @@ def test_a_transform_job_joins_every_record_with_its_result(bundle: Path, tmp_pa
     assert [1, "poisoned", 2, 3] == [line["id"] for line in joined]
     assert [1, None, 2, 3] == [len(r) if (r := line["SageMakerOutput"].get("results")) else None for line in joined]
     assert 422 == joined[1]["SageMakerOutput"]["status"]
+
+
+def test_a_transform_job_of_json_loses_no_record(bundle: Path, tmp_path: Path) -> None:
+    """Called application/json, a file of lines has a line for each; one that is no lines fails, and its job with it."""
+    line = json.dumps({"query": QUERY, "documents": DOCUMENTS}).encode()
+    with mock_aws():
+        s3 = boto3.client("s3", region_name="us-east-1", aws_access_key_id="testing", aws_secret_access_key="testing")
+        s3.create_bucket(Bucket="data")
+        s3.put_object(Bucket="data", Key="in/lines.json", Body=(line + b"\n") * 100)
+        s3.put_object(Bucket="data", Key="in/pretty.json", Body=json.dumps(json.loads(line), indent=2).encode())
+        s3.put_object(Bucket="data", Key="in/secret.json", Body=gzip.compress((line + b"\n") * 100))
+        jobs = TransformJobs(lambda url: io.BytesIO(bundle.read_bytes()), lambda: s3, tmp_path)
+        jobs.create(
+            {
+                "TransformJobName": "demo",
+                "BatchStrategy": "MultiRecord",
+                "TransformInput": {
+                    "DataSource": {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": "s3://data/in/"}},
+                    "ContentType": "application/json",
+                    "SplitType": "Line",
+                },
+                "TransformOutput": {"S3OutputPath": "s3://data/out", "AssembleWith": "Line"},
+                "ModelClientConfig": {"InvocationsMaxRetries": 0},
+            },
+            ModelSpec(model_data_url=URL, environment=ENVIRONMENT),
+        )
+        view = jobs.wait("demo", 120)
+        keys = [item["Key"] for item in s3.list_objects_v2(Bucket="data", Prefix="out/")["Contents"]]
+        answers = s3.get_object(Bucket="data", Key="out/lines.json.out")["Body"].read().splitlines()
+        jobs.stop_all()
+
+    assert ("Failed", 1, 2, ["out/lines.json.out"]) == (view.status, view.files_done, view.files_failed, keys)
+    assert [len(DOCUMENTS)] * 100 == [len(json.loads(answer)["results"]) for answer in answers]

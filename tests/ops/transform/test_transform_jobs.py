@@ -34,6 +34,22 @@ def test_fetch_counts_errors_and_keeps_folders(
     ]
 
 
+@pytest.mark.parametrize(("written", "code"), [(3, 0), (2, 1), (1, 1), (4, 1)])
+def test_fetch_fails_where_a_file_has_not_a_record_for_each_line(
+    requests_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], written: int, code: int
+) -> None:
+    """A job that SageMaker calls Completed is held against its input, blank lines and all."""
+    requests_file.write_bytes(b'{"query": "q", "documents": ["a"]}\r\n\n{"query": "q", "documents": ["a\x0c"]}')
+    cli.main(["transform", "start", str(requests_file), "--name", "job-1"])
+    boto3.client("s3").put_object(
+        Bucket=BUCKET, Key="output/job-1/requests.jsonl.out", Body=b'{"results":[]}\n' * written
+    )
+
+    assert code == cli.main(["transform", "fetch", "job-1", "--to", str(tmp_path / "out")])
+    said = f"requests.jsonl.out has {written} records for 3 lines of its input: records were lost."
+    assert (said in capsys.readouterr().err) == bool(code)
+
+
 def test_an_object_whose_name_leads_out_of_the_folder_is_refused(
     requests_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

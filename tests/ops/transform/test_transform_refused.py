@@ -51,17 +51,27 @@ def test_a_line_longer_than_the_payload_limit_is_refused(tmp_path: Path, capsys:
     assert "The longest line has" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("content", [b"plain", gzip.compress(b'{"query": "q", "documents": ["a"]}\n')[:-9]])
-def test_a_file_that_is_not_compressed_as_its_name_says_is_refused(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], content: bytes, objects: Objects
+def test_a_compressed_file_that_is_cut_short_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], objects: Objects
 ) -> None:
-    """Not gzip at all, or cut short."""
+    """Before anything is uploaded."""
     path = tmp_path / "r.jsonl.gz"
-    path.write_bytes(content)
+    path.write_bytes(gzip.compress(b'{"query": "q", "documents": ["a"]}\n')[:-9])
 
     assert cli.main(["transform", "start", str(path)]) == 1
     assert f"ERROR {path} is not a complete gzip file" in capsys.readouterr().err
     assert {} == objects()
+
+
+@pytest.mark.parametrize(("name", "content"), [("r.jsonl", gzip.compress(b"{}")), ("r.jsonl.gz", b"{}"), ("r.gz", b"")])
+def test_a_name_that_hides_compression_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, content: bytes
+) -> None:
+    """The job would be told CompressionType by the name, and read garbage."""
+    (tmp_path / name).write_bytes(content)
+
+    assert 1 == cli.main(["transform", "start", str(tmp_path / name), "--name", "job-1"])
+    assert "which its name does not say" in capsys.readouterr().err
 
 
 def test_joining_needs_its_key_free(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
