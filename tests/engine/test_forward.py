@@ -60,7 +60,7 @@ def test_equal_pairs_are_scored_once_whoever_sent_them() -> None:
     model = Sum()
     pairs = [[1, 2], [2, 1], [1, 2], [1, 2, 0], [1], [1, 2]]
 
-    assert [3.0, 3.0, 3.0, 3.0, 1.0, 3.0] == run(model, [*pairs, tuple(pairs[0])])
+    assert [3.0, 3.0, 3.0, 3.0, 1.0, 3.0, 3.0] == run(model, [*pairs, tuple(pairs[0])])
     assert [4] == model.passes
 
 

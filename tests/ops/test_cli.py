@@ -104,15 +104,6 @@ def test_wrong_usage_is_exit_code_2(arguments: list[str], capsys: pytest.Capture
     assert "usage: rerank" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("query", ["", " ", "\n\t"])
-def test_an_empty_query_is_wrong_usage(query: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """Before any endpoint is looked for."""
-    with pytest.raises(SystemExit, match="2"):
-        cli.main(["invoke", "--query", query, "a document"])
-
-    assert f"argument --query: {query!r} is empty" in capsys.readouterr().err
-
-
 @pytest.mark.parametrize("name", list(cli.discover()))
 def test_every_command_explains_itself(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     """--help of each command works and says more than its flags."""

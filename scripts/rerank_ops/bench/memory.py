@@ -43,7 +43,8 @@ def measure(folder: Path, precision: str, length: int) -> dict[str, float]:
         reranker = Reranker.load(folder, Settings.from_env({"RERANK_PRECISION": precision, "RERANK_DEVICE": "cpu"}))
         tokens = reranker.settings.token_budget // length * length
         for _ in range(_PASSES):
-            reranker.forward([[5] * length for _ in range(tokens // length)])
+            # Pairs that differ: equal ones would be scored once.
+            reranker.forward([[5 + n // 64, 5 + n % 64, *[5] * (length - 2)] for n in range(tokens // length)])
     width = json.loads((folder / "config.json").read_text(encoding="utf-8"))["hidden_size"]
     bytes_each = torch.finfo(reranker.dtype).bits // 8
     weights, states = (n * bytes_each / _MIB for n in (reranker.parameter_count, 5 * tokens * width))

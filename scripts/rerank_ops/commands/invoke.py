@@ -28,7 +28,7 @@ def add_parser(subparsers: Any) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("documents", nargs="*", metavar="DOCUMENT", help="text of a document")
-    parser.add_argument("--query", required=True, type=_query, help="what the documents should answer")
+    parser.add_argument("--query", required=True, help="what the documents should answer")
     parser.add_argument(
         "--file", metavar="PATH", help="documents, one a line (.txt), JSON Lines or a JSON list; - is standard input"
     )
@@ -38,13 +38,6 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--top-n", type=console.at_least(1), metavar="N", help="show the best N only")
     console.json_option(parser)
     aws_options(parser)
-
-
-def _query(text: str) -> str:
-    """`text`; argparse refuses one in which there is nothing to look for."""
-    if not text.strip():
-        raise argparse.ArgumentTypeError(f"{text!r} is empty: there is nothing to look for")
-    return text
 
 
 def run(args: argparse.Namespace) -> int:
