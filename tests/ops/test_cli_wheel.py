@@ -58,7 +58,13 @@ def rerank(installed: Path, tmp_path: Path) -> Rerank:
 
 def test_the_wheel_carries_the_files_that_commands_need(wheel: Path) -> None:
     """The demo's model, the doors and the engine, the CDK app: the very bytes of the checkout, and nothing cached."""
-    patterns = ("inference/**/*.py", "training/checkpoints/demo/*", "infra/app.py", "infra/deployments/*.toml")
+    patterns = (
+        "inference/**/*.py",
+        "inference/**/py.typed",
+        "training/checkpoints/demo/*",
+        "infra/app.py",
+        "infra/deployments/*.toml",
+    )
     expected = {path.relative_to(ROOT).as_posix() for pattern in patterns for path in ROOT.glob(pattern)} | {"cdk.json"}
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
