@@ -82,7 +82,9 @@ class Deployment:
         for resource in reversed(self._obsolete):
             replaced = resource.logical_id in self.resources
             policy = resource.replace_policy if replaced else resource.deletion_policy
-            if not policy.startswith("Retain"):
+            if policy.startswith("Retain"):
+                self._leave(resource)
+            else:
                 delete_resource(resource, self._place, self._emit)
 
     def undo(self) -> list[str]:
@@ -93,7 +95,11 @@ class Deployment:
                 self._take_back(step)
             except Exception as error:
                 problems.append(f"{step.after.logical_id}: {reason(error)}")
-        self._keep({**{name: self.resources.get(name, old) for name, old in self._before.items()}, **self.resources})
+        touched = {step.after.logical_id for step in self._done}
+        # Of what was not touched, the policies may be those of the template that failed: the old ones count again.
+        untouched = {name: old for name, old in self._before.items() if name not in touched}
+        in_order = {name: self.resources.get(name, old) for name, old in self._before.items()}
+        self._keep({**in_order, **self.resources, **untouched})
         return problems
 
     def _keep(self, resources: dict[str, Resource]) -> None:
@@ -185,7 +191,9 @@ class Deployment:
         before, after = step.before, step.after
         if before is None:
             del self.resources[after.logical_id]
-            if after.deletion_policy not in ("Retain", "Snapshot"):
+            if after.deletion_policy in ("Retain", "Snapshot"):
+                self._leave(after)
+            else:
                 self._drop(after)
         elif not step.in_place:
             self.resources[before.logical_id] = before
@@ -196,6 +204,9 @@ class Deployment:
             made = handler_for(before.type).update(call, replace(after, made=self.resources[before.logical_id].made))
             self.resources[before.logical_id] = replace(before, made=made)
             self._emit(before.logical_id, made.physical_id, before.type, f"{Verb.UPDATE}_COMPLETE", None)
+
+    def _leave(self, resource: Resource) -> None:
+        self._emit(resource.logical_id, resource.physical_id, resource.type, f"{Verb.DELETE}_SKIPPED", None)
 
     def _drop(self, resource: Resource) -> None:
         if problem := delete_resource(resource, self._place, self._emit):
