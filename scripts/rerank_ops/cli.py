@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from types import ModuleType
 
 from rerank_ops import commands, console
-from rerank_ops.errors import explain
+from rerank_ops.explaining import explain
 
 # In the order of the road: run a model, choose one, make one, look after the machine. All others come after these.
 ORDER = (

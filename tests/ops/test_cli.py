@@ -11,7 +11,8 @@ import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError, NoCredentialsError
 
 from rerank_ops import cli
-from rerank_ops.errors import NotFound, explain
+from rerank_ops.errors import NotFound
+from rerank_ops.explaining import explain
 
 
 def command(run: Any) -> dict[str, ModuleType]:
