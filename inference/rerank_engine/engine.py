@@ -117,7 +117,7 @@ class Reranker:
     def score(self, pairs: Sequence[tuple[str, str]]) -> list[float]:
         """Raw logits of (query, document) pairs, in order; texts that do not fit are cut, never split into chunks.
 
-        They are the model's own, of texts without tokens, too, which `rerank` does not ask it about.
+        A document without tokens has EMPTY_LOGIT, below every logit of a model, as in `rerank`.
 
         Raises:
             OutOfMemory, NotFinite: as `rerank`.
