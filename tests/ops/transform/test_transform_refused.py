@@ -63,7 +63,11 @@ def test_a_compressed_file_that_is_cut_short_is_refused(
     assert {} == objects()
 
 
-@pytest.mark.parametrize(("name", "content"), [("r.jsonl", gzip.compress(b"{}")), ("r.jsonl.gz", b"{}"), ("r.gz", b"")])
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [("r.jsonl", gzip.compress(b"{}", mtime=0)), ("r.jsonl.gz", b"{}"), ("r.gz", b"")],
+    ids=["compressed", "plain", "empty"],
+)
 def test_a_name_that_hides_compression_is_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, content: bytes
 ) -> None:
