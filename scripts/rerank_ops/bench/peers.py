@@ -196,9 +196,8 @@ class Ours:
         settings = Settings(precision=precision, threads=threads, max_length=max_length, device=device)
         self.reranker = Reranker.load(folder, settings)
         if precision not in ("auto", self.reranker.precision):
-            raise Refused(
-                f"this machine has no products in {precision}: the engine would run in {self.reranker.precision} instead"
-            )
+            instead = self.reranker.precision
+            raise Refused(f"this machine has no products in {precision}: the engine would run in {instead} instead")
         self.options = RerankOptions(max_chunks_per_document=1)  # cut, as the others do
 
     def score(self, query: str, documents: Sequence[str]) -> list[float]:
