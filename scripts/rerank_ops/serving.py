@@ -97,7 +97,7 @@ def model_folder(model: str) -> Iterator[Path]:
         else:
             raise NotFound(
                 f"{model!r} is neither a model.tar.gz nor a folder with a config.json.",
-                tip="Build one with `rerank package SOURCE`, or say `rerank serve demo`.",
+                tip="Build one with `rerank package SOURCE`, or name demo, the model that comes with the kit.",
             )
         yield folder
 

@@ -1,4 +1,4 @@
-"""The README says what is so: its tables are current, and what it shows for this machine works as shown."""
+"""The README says what is so: its tables are current; what it and the guides show for this machine works as shown."""
 
 import os
 import re
@@ -10,6 +10,7 @@ import pytest
 from rerank_ops.readme import README, refreshed
 
 TEXT = README.read_text(encoding="utf-8")
+GUIDES = sorted((README.parent / "docs").rglob("*.md"))
 
 
 def test_the_readmes_tables_are_current() -> None:
@@ -36,12 +37,13 @@ def test_every_path_the_readme_names_exists() -> None:
 
 @pytest.mark.e2e
 def test_the_readmes_commands_for_this_machine_work(checkout: Path) -> None:
-    """Run in one shell, in order, in a copy of the checkout; the Python on the first screen runs against the result."""
+    """Run in one shell, in order, in a copy of the checkout; then the first screen's Python and the guides' blocks."""
     shell = blocks("bash local")
     [program] = blocks("python local")
+    guides = [block for page in GUIDES for block in blocks("bash local", page.read_text(encoding="utf-8"))]
     (checkout / "first_screen.py").write_text(program, encoding="utf-8")
     before_down = shell[-1].index("rerank local down")
-    steps = [*shell[:-1], shell[-1][:before_down], "python first_screen.py\n", shell[-1][before_down:]]
+    steps = [*shell[:-1], shell[-1][:before_down], "python first_screen.py\n", *guides, shell[-1][before_down:]]
     script = "set -euo pipefail\ntrap 'rerank local down' EXIT\n" + "\n".join(steps)
     done = subprocess.run(
         ["bash", "-c", script],
@@ -57,9 +59,10 @@ def test_the_readmes_commands_for_this_machine_work(checkout: Path) -> None:
     assert '{"id":1,"model":"rerank-demo"' in done.stdout
     assert re.search(r'\{"id":2,"error":".*documents', done.stdout)
     assert re.search(r"^0\.\d{4}  (Asynchronous endpoints|Real-time endpoints)", done.stdout, re.MULTILINE)
+    assert re.search(r'^\{"id":"q7","SageMakerOutput":\{.*"results":', done.stdout, re.MULTILINE)
     assert not (checkout / ".rerank" / "local" / "server.json").exists()
 
 
-def blocks(language: str) -> list[str]:
-    """The README's fenced blocks of a language, in order."""
-    return re.findall(rf"^```{language}\n(.*?)^```", TEXT, re.DOTALL | re.MULTILINE)
+def blocks(language: str, text: str = TEXT) -> list[str]:
+    """The fenced blocks of a language in a page, by default the README, in order."""
+    return re.findall(rf"^```{language}\n(.*?)^```", text, re.DOTALL | re.MULTILINE)

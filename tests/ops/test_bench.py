@@ -33,7 +33,7 @@ from rerank_ops.cli import main
 from rerank_ops.commands import bench as bench_command
 from rerank_ops.comparing.random_checkpoint import make_random_checkpoint
 from rerank_ops.comparing.shapes import SHAPES
-from rerank_ops.errors import NotFound
+from rerank_ops.errors import NotFound, Refused
 
 
 def test_generated_texts_have_the_lengths_of_real_ones() -> None:
@@ -212,6 +212,52 @@ def test_an_engine_that_fails_is_a_row_and_ends_nothing(
     assert f"| ours-bf16: cannot run here: {reason} |" in table.read_text(encoding="utf-8")
     texts = [node.text for node in ElementTree.fromstring(chart.read_text()) if node.tag.endswith("text")]
     assert 2 == texts.count(f"cannot run here: {reason}")
+
+
+@pytest.mark.parametrize("precision", ["int8", "mixed"])
+def test_a_precision_that_the_engine_would_replace_is_no_contestant(
+    precision: str, tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server falls back to fp32 with a warning; under the name of int8, fp32's speed would be a false figure."""
+    monkeypatch.setattr(sys.modules["rerank_engine.models.prepack"], "_lower", lambda *_: None)
+    monkeypatch.setattr(sys.modules["rerank_engine.engine"], "choose_dtype", lambda *_: torch.float32)
+
+    with pytest.raises(Refused) as refused:
+        peers.load(f"ours-{precision}", tiny_checkpoint, max_length=32, threads=1)
+
+    assert f"this machine has no products in {precision}: the engine would run in fp32 instead" == str(refused.value)
+
+
+def test_an_engine_that_cannot_race_has_no_roof_and_is_not_served(
+    tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its row and its place among the servers say why; no other precision is measured under its name."""
+    served: list[str] = []
+
+    def serve(*_: Any, precision: str, **__: Any) -> Served:
+        served.append(precision)
+        return Served(1.0, 1, (Level(1, 1.0, 1.0, 1.0, 1.0),))
+
+    def start(contestant: race.Contestant) -> None:
+        if contestant.lane.name == "ours-int8":
+            raise race.CannotRun("no products in int8")
+        begin(contestant)
+
+    begin = race.Contestant.start
+    monkeypatch.setattr(race.Contestant, "start", start)
+    monkeypatch.setattr(roof, "measure", lambda name, *_, **__: 1e9)
+    monkeypatch.setattr(latency, "measure", serve)
+    size = ["--requests", "1", "--documents", "2", "--max-length", "32", "--http", "0.1"]
+
+    code = main(
+        ["bench", "--model", str(tiny_checkpoint), "--peer", "ours-fp32", "--peer", "ours-int8", *size, "--json"]
+    )
+
+    found = json.loads(capsys.readouterr().out)
+    assert 0 == code
+    assert [["fp32"], ["fp32"]] == [list(raced["roofs"]) for raced in found["raced"]]
+    assert {"fp32"} == set(served)
+    assert {"no products in int8"} == set(found["unserved"].values())
 
 
 def test_without_any_engine_that_runs_the_command_fails_with_its_table(

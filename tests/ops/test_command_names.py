@@ -36,6 +36,7 @@ def texts() -> Iterator[tuple[Path, str]]:
             if "cdk.out" not in path.parts:
                 yield from ((path, text) for text in strings(path))
     pages = [ROOT / "README.md", ROOT / "scripts" / "run", ROOT / "scripts" / "test"]
+    pages += sorted((ROOT / "docs").rglob("*.md"))
     pages += [path for room in ROOMS for pattern in PAGES for path in sorted((ROOT / room).rglob(pattern))]
     yield from ((path, path.read_text(encoding="utf-8")) for path in pages)
 

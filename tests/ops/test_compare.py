@@ -286,3 +286,12 @@ def test_wrong_usage_is_told_before_anything_is_measured(
     """ERROR on stderr; exit code 2 where the command line lacks something."""
     assert code == cli.main(["compare", *arguments])
     assert said in capsys.readouterr().err
+
+
+def test_the_tip_for_what_is_no_model_fits_the_command(capsys: pytest.CaptureFixture[str]) -> None:
+    """`rerank compare` and `rerank serve` share the message: the tip sends nobody from one to the other."""
+    assert 1 == cli.main(["compare", "nothing.tar.gz"])
+    tip = capsys.readouterr().err.splitlines()[-1]
+
+    assert tip.startswith("TIP Build one with `rerank package SOURCE`, or name demo")
+    assert "serve" not in tip

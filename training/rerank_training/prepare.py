@@ -93,7 +93,7 @@ def prepare(options: DataOptions, work: Path, report: Report, save_scores: Path 
     report("reading", 0.0)
     fingerprint, anew = claim(work, asdict(options), digests_of(_inputs(options)))
     if anew:
-        report(f"preparing anew, because of what {work} held {anew}", 0.0)
+        report(f"preparing anew: {anew} ({work})", 0.0)
     examples, counts = _examples(options)
     text = make_text(examples, seed=options.seed) if options.shape else plain_text(examples)
     lists = _lists(options, text, work, report, save_scores)

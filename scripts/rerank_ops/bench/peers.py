@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+from rerank_ops.errors import Refused
+
 ON_CPU = ("ours-fp32", "ours-mixed", "ours-bf16", "ours-int8")
 OURS = (*ON_CPU, "ours-cuda")
 PEERS = {
@@ -36,6 +38,7 @@ def load(name: str, folder: Path, *, max_length: int, threads: int) -> Peer:
 
     Raises:
         ImportError: its packages are not installed.
+        Refused, SettingsError: this machine cannot compute in its precision.
     """
     device = "cuda" if name.endswith("-cuda") else "cpu"
     if name.startswith("official-server"):
@@ -192,6 +195,9 @@ class Ours:
 
         settings = Settings(precision=precision, threads=threads, max_length=max_length, device=device)
         self.reranker = Reranker.load(folder, settings)
+        if precision not in ("auto", self.reranker.precision):
+            instead = self.reranker.precision
+            raise Refused(f"this machine has no products in {precision}: the engine would run in {instead} instead")
         self.options = RerankOptions(max_chunks_per_document=1)  # cut, as the others do
 
     def score(self, query: str, documents: Sequence[str]) -> list[float]:

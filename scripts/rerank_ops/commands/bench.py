@@ -2,6 +2,7 @@
 
 import argparse
 import json
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -91,7 +92,7 @@ def run(args: argparse.Namespace) -> int:
             with model.prepared(args.model, args.shape, workload) as folder:
                 raced.append(_race(args, folder, workload, report))
                 if args.http and number == len(workloads) - 1:
-                    served, unserved = _served(args, folder, workload, report)
+                    served, unserved = _served(args, folder, workload, report, raced[-1].missing)
     name = str(args.model) if args.model else f"{args.shape}, random weights"
     found = results.Bench(machine.describe(), name, args.max_length, args.threads, tuple(raced), served, unserved)
     for path, text in ((args.markdown, results.markdown), (args.chart, results.chart)):
@@ -116,9 +117,12 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _served(
-    args: argparse.Namespace, folder: Path, workload: "Workload", report: progress.Meter
+    args: argparse.Namespace, folder: Path, workload: "Workload", report: progress.Meter, missing: Mapping[str, str]
 ) -> "tuple[dict[str, Served], dict[str, str]]":
-    """By precision the server's latencies, with the workload's documents and with their first words; and why not."""
+    """By precision the server's latencies, with the workload's documents and with their first words; and why not.
+
+    Engines that are `missing` from the race are not served, for the same reason.
+    """
     from rerank_ops.bench import latency
     from rerank_ops.bench.peers import OURS, has_gpu
     from rerank_ops.bench.workload import snippets
@@ -134,6 +138,9 @@ def _served(
         for texts, starts in ((workload, args.starts), (snippets(workload), 1)):
             report(None, f"serving {name}, {texts.name}")
             called = f"{name.removeprefix('ours-')}, {texts.name}"
+            if name in missing:
+                unable[called] = missing[name]
+                continue
             try:
                 found[called] = latency.measure(
                     folder,
@@ -195,6 +202,7 @@ def _race(args: argparse.Namespace, folder: Path, workload: "Workload", report: 
     report(None, "measuring the machine's matrix products again")  # the better counts: one moment may be a busy one
     roofs += [_roofs(precisions, config, args.threads)]
     lengths = _lengths(folder, workload, args.max_length)
+    ran = [name for name in roofs[0].keys() & roofs[1].keys() if f"ours-{name}" not in missing]
     return Raced(
         workload=workload.name,
         pairs=args.rounds * sum(map(len, lengths)),
@@ -202,7 +210,7 @@ def _race(args: argparse.Namespace, folder: Path, workload: "Workload", report: 
         padded_tokens=args.rounds * sum(_padded(request) for request in lengths),
         lanes=tuple(lanes),
         missing=missing,
-        roofs={name: max(measured[name] for measured in roofs) for name in roofs[0].keys() & roofs[1].keys()},
+        roofs={name: max(measured[name] for measured in roofs) for name in ran},
         flops_per_token=roof.matrix_flops_per_token(config) if jina else 0.0,
     )
 
