@@ -1,5 +1,6 @@
 """The endpoint's configuration: one variant, pinned host image, routing, metrics."""
 
+import aws_cdk as cdk
 from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_sagemaker as sagemaker
 from constructs import Construct
@@ -10,6 +11,7 @@ from rerank_infra.model import RerankModel
 
 # Deployment guardrails compare variants by name: an update that renames one skips them.
 VARIANT = "main"
+_UNLISTED_TYPE = "CloudFormation-Validate::W3030"  # else a warning that lists every type there is
 
 
 class EndpointConfig(Construct):
@@ -44,6 +46,9 @@ class EndpointConfig(Construct):
             ),
             data_capture_config=capture_config(deployment.data_capture, bucket=bucket, key_arn=key_arn),
         )
+        if deployment.endpoint.allow_unlisted_instance_type:
+            reason = "The deployment says that its instance type is newer than the lists of the kit and of the CDK."
+            cdk.Validations.of(config).acknowledge(cdk.Acknowledgment(id=_UNLISTED_TYPE, reason=reason))
         self.name: str = config.attr_endpoint_config_name
 
 

@@ -8,15 +8,18 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Self
 
+from rerank_infra import instance_list
+
 _NAME = re.compile(r"ml\.(?P<family>[a-z0-9-]+)\.(?P<size>[a-z0-9]+)")
+_NEW_CPU = re.compile(r"[cmrt]\d+(?P<graviton>g)?[a-z]*")
 _X86 = "c4 c5 c5d c6i c6in c7i m4 m5 m5d m6i m7i r5 r5d r6i r7i t2"
 _GRAVITON = "c6g c6gd c6gn c7g c8g m6g m6gd m8g r6g r6gd r7gd r8g"
 _GPU = "g4dn g5 g6 g6e p4d p4de p5 p5e p5en"  # Turing to Hopper, sm_75..sm_90
 _BLACKWELL = "g7 g7e p6-b200 p6-b300 p6e-gb200"  # sm_100 and up
 _LOCAL_DISKS = {*_GPU.split(), *_BLACKWELL.split(), "c5d", "m5d", "r5d", "c6gd", "m6gd", "r6gd", "r7gd"}
 _SEVERAL_GPUS = {"12xlarge", "24xlarge", "36xlarge", "48xlarge", "metal"}
-# TransformInstanceType is a shorter list than the endpoint's.
-_TRANSFORM = {"c4", "c5", "c6i", "c7i", "m4", "m5", "m6i", "m7i", "r6i", "r7i", "g4dn", "g5", "g6", "g6e"}
+_TRANSFORM = {name.split(".")[1] for name in instance_list.TRANSFORM}
+_FAMILIES = {name.split(".")[1] for name in instance_list.ENDPOINT}
 
 
 class Kind(StrEnum):
@@ -63,8 +66,19 @@ class InstanceType:
 
     @property
     def kind(self) -> Kind:
-        """Architecture; UNSUPPORTED for families the engine has no code for (Inferentia, Trainium, Gaudi, p2, p3)."""
+        """Architecture; UNSUPPORTED for families the engine has no code for (Inferentia, Trainium, Gaudi, p2, p3).
+
+        A family that is newer than the list is a CPU if its name follows AWS's rule for CPUs: c, m, r or t, the
+        generation, then g for Graviton. Which driver and CUDA a new GPU needs is not in its name: UNSUPPORTED.
+        """
+        if self.family not in _FAMILIES and (cpu := _NEW_CPU.fullmatch(self.family)):
+            return Kind.GRAVITON if cpu["graviton"] else Kind.CPU
         return _KINDS.get(self.family, Kind.UNSUPPORTED)
+
+    @property
+    def is_listed(self) -> bool:
+        """Whether SageMaker's service model, as the kit knows it, has this name for endpoints."""
+        return self.value in instance_list.ENDPOINT
 
     @property
     def has_gpu(self) -> bool:
@@ -88,8 +102,10 @@ class InstanceType:
 
     @property
     def can_transform(self) -> bool:
-        """Whether batch transform offers it."""
-        return self.family in _TRANSFORM
+        """Whether batch transform offers it; of a type that is newer than the list, whether it offers the family."""
+        if self.is_listed:
+            return self.value in instance_list.TRANSFORM
+        return self.family in _TRANSFORM or self.family not in _FAMILIES
 
     @property
     def inference_ami_version(self) -> str | None:

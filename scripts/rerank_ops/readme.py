@@ -1,21 +1,26 @@
-"""The README's generated tables: `python -m rerank_ops.readme` writes them anew, a test holds them current."""
+"""Generated tables of the README and of docs/reference.
+
+`python -m rerank_ops.readme` writes them anew, tests hold them current.
+"""
 
 import argparse
 import re
 import sys
 from pathlib import Path
 
+from rerank_infra import keys
 from rerank_ops import cli
 from rerank_ops.commands.settings import markdown
 
 README = Path(__file__).resolve().parents[2] / "README.md"
+DEPLOYMENT = README.parent / "docs" / "reference" / "deployment.md"
 
 
 def refreshed(text: str) -> str:
     """`text` with the tables between `<!-- name -->` and `<!-- end -->` as they should be now. Pure."""
-    for name, table in (("commands", commands_table()), ("settings", markdown())):
-        pattern = re.compile(rf"(<!-- {name} -->\n).*?(\n<!-- end -->)", re.DOTALL)
-        text = pattern.sub(lambda match, table=table: f"{match[1]}{table}{match[2]}", text)  # type: ignore[misc]
+    for name, table in (("commands", commands_table()), ("settings", markdown()), ("deployment", keys.markdown())):
+        pattern = re.compile(rf"(<!-- {name} -->\n).*?(<!-- end -->)", re.DOTALL)
+        text = pattern.sub(lambda match, table=table: f"{match[1]}{table}\n{match[2]}", text)  # type: ignore[misc]
     return text
 
 
@@ -28,5 +33,6 @@ def commands_table() -> str:
 
 
 if __name__ == "__main__":
-    README.write_text(refreshed(README.read_text(encoding="utf-8")), encoding="utf-8")
+    for page in (README, DEPLOYMENT):
+        page.write_text(refreshed(page.read_text(encoding="utf-8")), encoding="utf-8")
     sys.exit(0)

@@ -58,7 +58,7 @@ def context() -> dict[str, Any]:
     return dict(json.loads((ROOT / "cdk.json").read_text())["context"])
 
 
-def load(name: str, **changes: Any) -> Deployment:
+def load(name: str, /, **changes: Any) -> Deployment:
     """A shipped deployment, in a known account and region, with tables merged in."""
     tables = tomllib.loads((DEPLOYMENTS / f"{name}.toml").read_text()) | {"account": ACCOUNT, "region": REGION}
     for key, value in changes.items():

@@ -84,7 +84,11 @@ def test_a_file_that_is_not_toml_says_where(tmp_path: Path) -> None:
         (changed("endpoint", instance_count=2), "endpoint.instance_count", "No such key."),
         (changed("endpoint", startup_timeout_seconds=30), "endpoint.startup_timeout_seconds", "equal to 60"),
         (changed("endpoint", download_timeout_seconds=7200), "endpoint.download_timeout_seconds", "equal to 3600"),
-        (changed("endpoint", initial_instance_count="2"), "endpoint.initial_instance_count", "a valid integer"),
+        (
+            changed("endpoint", initial_instance_count="2"),
+            "endpoint.initial_instance_count",
+            "a whole number from 1 to 1000, not a string",
+        ),
         (changed("endpoint", initial_instance_count=0), "endpoint.initial_instance_count", "equal to 1"),
         (changed("endpoint", name="under_score"), "endpoint.name", "does not read as it should"),
         (changed("endpoint", volume_size_gb=1000), "endpoint.volume_size_gb", "equal to 512"),

@@ -3,14 +3,18 @@
 import zoneinfo
 from collections.abc import Iterator
 
+from rerank_infra import instance_list
 from rerank_infra.deployment import Deployment
 from rerank_infra.errors import Problem
 from rerank_infra.instances import InstanceType, Kind
 
 
 def _instances(d: Deployment) -> Iterator[Problem]:
-    for key, instance in (("endpoint.instance_type", d.instance), ("batch.instance_type", d.batch_instance)):
-        reason = _unfit(instance, hf=d.uses_hf_image)
+    for table, instance in (("endpoint", d.instance), ("batch", d.batch_instance)):
+        key = f"{table}.instance_type"
+        allowed = getattr(d, table).allow_unlisted_instance_type
+        reason = _unlisted(instance, table) if not allowed else None
+        reason = reason or _unfit(instance, hf=d.uses_hf_image)
         if reason:
             yield Problem(key, instance.value, *reason)
     ami = d.endpoint.inference_ami_version
@@ -21,6 +25,18 @@ def _instances(d: Deployment) -> Iterator[Problem]:
             f"{d.instance.value} has no GPU to pick a driver for.",
             'Write "auto", or leave it out.',
         )
+
+
+def _unlisted(instance: InstanceType, table: str) -> tuple[str, str] | None:
+    """Why a name may be a typo, and what to write in its place."""
+    if instance.is_listed:
+        return None
+    near = instance_list.nearest(
+        instance.value, instance_list.TRANSFORM if table == "batch" else instance_list.ENDPOINT
+    )
+    meant = f"Did you mean {' or '.join(near)}? " if near else ""
+    newer = f"If the type is newer than the list, write {table}.allow_unlisted_instance_type = true."
+    return "SageMaker has no such instance type on the kit's list.", meant + newer
 
 
 def _unfit(instance: InstanceType, *, hf: bool) -> tuple[str, str] | None:

@@ -15,7 +15,10 @@ def read(name: str) -> tuple[Finding, Any | None]:
         path = find(name, ROOT / "infra" / "deployments")
         deployment = load(path)
     except ConfigError as error:
-        first = f"{error}: {error.problems[0]}" if error.problems else str(error)
-        return fail("deployment", first, error.problems[0].tip if error.problems else error.tip), None
+        if not error.problems:
+            return fail("deployment", str(error), error.tip), None
+        found = " ".join(map(str, error.problems))
+        return fail("deployment", f"{error}: {found}", " ".join(problem.tip for problem in error.problems)), None
     fleet = f"{deployment.endpoint.instance_type} x {deployment.endpoint.initial_instance_count}"
-    return ok("deployment", f"{path.relative_to(ROOT)}: endpoint {deployment.endpoint_name}, {fleet}"), deployment
+    shown = path.relative_to(ROOT) if path.is_relative_to(ROOT) else path
+    return ok("deployment", f"{shown}: endpoint {deployment.endpoint_name}, {fleet}"), deployment
