@@ -20,4 +20,4 @@ def digest(source: Path) -> str:
 
 
 if __name__ == "__main__":
-    print(digest(Path(sys.argv[1])))  # noqa: T201
+    print(digest(Path(sys.argv[1])))
