@@ -66,7 +66,7 @@ prepare() {
     need() { lines+=("$1"); megabytes=$((megabytes + $2)); }
     is_stamped "torch-$TORCH_VERSION" ||
         need "torch $TORCH_VERSION: 800 MB; where pip's index has only the build for NVIDIA GPUs (Linux), 5 GB" 800
-    case $1 in ops) size=700 ;; dev) size=2100 ;; *) size=3100 ;; esac
+    case $1 in ops) size=700 ;; dev) size=2100 ;; *) size=2400 ;; esac
     is_stamped "$1" "$lock" || need "$(grep -c '^[^ #].*==' "$lock") Python packages of $lock: $size MB" "$size"
     node_is_there || need "Node, because there is none of version $NODE_MAJOR_MIN or newer on PATH: 200 MB" 200
     cdk_cli_is_there || need "the CDK CLI $CDK_CLI_VERSION: 30 MB" 30
