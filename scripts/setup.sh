@@ -66,12 +66,12 @@ prepare() {
     need() { lines+=("$1"); megabytes=$((megabytes + $2)); }
     is_stamped "torch-$TORCH_VERSION" ||
         need "torch $TORCH_VERSION: 800 MB; where pip's index has only the build for NVIDIA GPUs (Linux), 5 GB" 800
-    case $1 in ops) size=600 ;; dev) size=1500 ;; *) size=2500 ;; esac
+    case $1 in ops) size=700 ;; dev) size=2100 ;; *) size=2400 ;; esac
     is_stamped "$1" "$lock" || need "$(grep -c '^[^ #].*==' "$lock") Python packages of $lock: $size MB" "$size"
     node_is_there || need "Node, because there is none of version $NODE_MAJOR_MIN or newer on PATH: 200 MB" 200
     cdk_cli_is_there || need "the CDK CLI $CDK_CLI_VERSION: 30 MB" 30
     [ ${#lines[@]} -gt 0 ] || return 0
-    say "── To install into .venv and .tools, once, $megabytes MB in all (a minute or two on a quiet machine with a fast line):"
+    say "── To install into .venv and .tools, once, $megabytes MB in all (one to three minutes on two cores; more on a busy machine or a slow line):"
     for size in "${lines[@]}"; do say "   $size"; done
     check_space "$megabytes"
 }
