@@ -25,6 +25,7 @@ DISTRIBUTIONS = {"aws_cdk": "aws-cdk-lib", "cfnlint": "cfn-lint", "Stemmer": "Py
 OPENTELEMETRY = "opentelemetry-sdk"  # modules of one namespace from two distributions
 BESIDE = {
     "inference": {"triton", "flash-attn"},  # on GPUs: triton comes with torch, flash-attn with AWS's container
+    "infra": {"pydantic-core"},  # the types of pydantic's errors: pydantic asks for exactly one version of it
     "packaging": {"hatchling"},  # imported by the wheel's build alone, which [build-system] asks for
 }
 OWN = "sagemaker-rerank-kit"
