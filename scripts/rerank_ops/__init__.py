@@ -1,1 +1,1 @@
-"""The rerank command: package, deploy locally, invoke, transform."""
+"""The rerank command: package, invoke, transform, measure, train."""

@@ -5,7 +5,6 @@ rule, which `rerank_client.aws` holds; a region in the deployment's file goes be
 `cdk deploy` does the same. `--local` takes all of it from the local AWS of this project and nothing of the user's.
 """
 
-import os
 import tomllib
 from argparse import ArgumentParser, Namespace
 from dataclasses import dataclass, field
@@ -54,7 +53,7 @@ class Aws:
         """From the flags of `aws_options`, and the file of the deployment that `--deployment` names.
 
         Raises:
-            OpsError: --local, and no local AWS runs in this project.
+            LocalError: --local, and no local AWS runs in this project.
         """
         region, source = args.region, "--region"
         name = None if getattr(args, "endpoint", None) else getattr(args, "deployment", None)
@@ -62,7 +61,7 @@ class Aws:
             source = f"infra/deployments/{name}.toml"
         if not args.local:
             return cls(region=region, profile=args.profile, region_source=source)
-        from rerank_ops.local.state import LocalAws
+        from rerank_local.state import LocalAws
 
         return cls(region=region, local_env=dict(LocalAws.load().env()), region_source=source)
 
@@ -109,6 +108,8 @@ class Aws:
     def _new_session(self) -> Any:
         region = self.region_in_force()
         if self.local_env:
+            from rerank_local.session import local_session
+
             return local_session(self.local_env, region.value)
         if region.source == rule.NOTHING:
             console.warn(f"No AWS region is set: {region.value} is taken, as the CDK does. Set AWS_REGION.")
@@ -125,30 +126,6 @@ class Aws:
         if self.local_env:
             defaults["proxies"] = {}  # the address is this machine's
         return self.session().client(service, endpoint_url=self.endpoint_url, config=Config(**(defaults | config)))
-
-
-def local_session(env: dict[str, str], region: str | None) -> Any:
-    """A boto3 session of the local AWS that reads no variable and no file of the user's: see botocore's variables.
-
-    Args:
-        env: the environment of the local AWS.
-        region: the region's name.
-    """
-    import boto3
-    import botocore.session
-
-    variables = {
-        name: (key, None, default, convert)
-        for name, (key, _, default, convert) in botocore.session.Session.SESSION_VARIABLES.items()
-    }
-    files = dict.fromkeys(("config_file", "credentials_file"), (None, None, os.devnull, None))
-    return boto3.session.Session(
-        botocore_session=botocore.session.Session(session_vars=variables | files),
-        region_name=region,
-        aws_access_key_id=env.get("AWS_ACCESS_KEY_ID"),
-        aws_secret_access_key=env.get("AWS_SECRET_ACCESS_KEY"),
-        aws_session_token=env.get("AWS_SESSION_TOKEN"),
-    )
 
 
 def region_of_deployment(name: str) -> str | None:

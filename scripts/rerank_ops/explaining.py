@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from rerank_ops import installation
 
 PACKAGES = frozenset(
-    {"rerank_engine", "rerank_bundle", "rerank_infra", "rerank_client", "rerank_training", "rerank_ops"}
+    {"rerank_engine", "rerank_bundle", "rerank_infra", "rerank_client", "rerank_local", "rerank_training", "rerank_ops"}
 )
 _FORBIDDEN = "The caller's role lacks this permission: ask for it, or use the deployment's invoke policy."
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from rerank_local.data.transform.files import output_name
 from rerank_ops.errors import Refused
-from rerank_ops.local.data.transform_files import output_name
 from rerank_ops.transform_input import parse_uri
 
 

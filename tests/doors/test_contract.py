@@ -180,9 +180,9 @@ def process(serve_all: Callable[..., Any], environment: dict[str, str]) -> Itera
 @pytest.fixture(scope="module")
 def endpoint(bundle_dir: Path, environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]:
     """An endpoint of the local AWS, asked with boto3."""
-    from rerank_ops.local.data.endpoints import EndpointFleet
-    from rerank_ops.local.data.runtime import wsgi_invoke
-    from rerank_ops.local.data.values import VariantSpec
+    from rerank_local.data.endpoints.fleet import EndpointFleet
+    from rerank_local.data.endpoints.runtime import wsgi_invoke
+    from rerank_local.data.values import VariantSpec
 
     archive = (bundle_dir.parent / "model.tar.gz").read_bytes()
     fleet = EndpointFleet(lambda _: io.BytesIO(archive), tmp_path_factory.mktemp("fleet"))

@@ -11,9 +11,9 @@ import pytest
 
 from rerank_bundle.build import build
 from rerank_bundle.demo import make_demo_checkpoint
+from rerank_local import cdk, lifecycle
+from rerank_local.state import Home, LocalAws
 from rerank_ops.aws import Aws
-from rerank_ops.local import cdk, lifecycle
-from rerank_ops.local.state import Home, LocalAws
 
 ROOT = Path(__file__).parents[2]
 DEPLOYMENT = "sandbox"

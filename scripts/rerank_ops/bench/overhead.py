@@ -25,11 +25,12 @@ from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 
+from rerank_local.errors import LocalError
+from rerank_local.state import STATUS_PATH, Home, LocalAws
 from rerank_ops import console
 from rerank_ops.aws import Aws
 from rerank_ops.bench import latency
 from rerank_ops.errors import NotFound, OpsError
-from rerank_ops.local.state import STATUS_PATH, Home, LocalAws
 from rerank_ops.serving import HOST, server_environment, server_script
 
 ENDPOINT = "rerank-sandbox"
@@ -187,7 +188,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser.parse_args(argv)
     try:
         return _report(args)
-    except OpsError as error:
+    except (OpsError, LocalError) as error:
         console.error(str(error), error.tip)
         return 1
 

@@ -9,8 +9,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from rerank_local import cdk_cli
 from rerank_ops.checks.base import Finding, fail, ok, warn
-from rerank_ops.local import cdk_cli
 
 ROOT = Path(__file__).resolve().parents[3]
 OLDEST_PYTHON, OLDEST_TORCH, OLDEST_NODE, OLDEST_CDK = (3, 11), (2, 6), (cdk_cli.OLDEST_NODE,), (2, 1148, 0)

@@ -60,15 +60,15 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Does one verb."""
-    from rerank_ops.local.state import Home
+    from rerank_local.state import Home
 
     return int(_VERBS[args.verb](args, Home.of(args.home)))
 
 
 def _up(args: argparse.Namespace, home: Any) -> int:
+    from rerank_local import lifecycle
+    from rerank_local.state import LocalAws
     from rerank_ops import installation
-    from rerank_ops.local import lifecycle
-    from rerank_ops.local.state import LocalAws
 
     installation.require(*lifecycle.NEEDED)
     before = LocalAws.recorded(home)
@@ -81,7 +81,7 @@ def _up(args: argparse.Namespace, home: Any) -> int:
 
 
 def _down(args: argparse.Namespace, home: Any) -> int:
-    from rerank_ops.local import lifecycle
+    from rerank_local import lifecycle
 
     was_running = lifecycle.down(home, say=console.talk)
     console.talk("Down." if was_running else f"No local AWS was running in {home.folder}.")
@@ -91,7 +91,7 @@ def _down(args: argparse.Namespace, home: Any) -> int:
 
 
 def _status(args: argparse.Namespace, home: Any) -> int:
-    from rerank_ops.local.state import STATUS_PATH, LocalAws
+    from rerank_local.state import STATUS_PATH, LocalAws
 
     local = LocalAws.load(home)
     status = {**local.get(STATUS_PATH), "started_at": local.started_at}
@@ -122,8 +122,8 @@ def _status(args: argparse.Namespace, home: Any) -> int:
 
 
 def _logs(args: argparse.Namespace, home: Any) -> int:
-    from rerank_ops.local import lifecycle
-    from rerank_ops.local.state import LocalAws
+    from rerank_local import lifecycle
+    from rerank_local.state import LocalAws
 
     recorded = LocalAws.recorded(home)
     if args.follow or not home.server_log.is_file():
@@ -149,7 +149,7 @@ def _logs(args: argparse.Namespace, home: Any) -> int:
 
 
 def _env(args: argparse.Namespace, home: Any) -> int:
-    from rerank_ops.local.state import LocalAws, env_of_shell
+    from rerank_local.state import LocalAws, env_of_shell
 
     variables = env_of_shell(LocalAws.load(home), dict(os.environ))
     if args.json:

@@ -7,12 +7,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
+from rerank_local import cdk, lifecycle
+from rerank_local.state import Home, LocalAws
 from rerank_ops import console, installation
 from rerank_ops.aws import Aws
 from rerank_ops.demo import report, steps
 from rerank_ops.demo.data import passages, questions
-from rerank_ops.local import cdk, lifecycle
-from rerank_ops.local.state import Home, LocalAws
 from rerank_ops.progress import step
 
 DEPLOYMENT = "sandbox"

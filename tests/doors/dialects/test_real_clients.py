@@ -19,9 +19,9 @@ import pytest
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 from rerank_engine.engine import Reranker
-from rerank_ops.local.data.endpoints import EndpointFleet
-from rerank_ops.local.data.runtime import wsgi_invoke
-from rerank_ops.local.data.values import VariantSpec
+from rerank_local.data.endpoints.fleet import EndpointFleet
+from rerank_local.data.endpoints.runtime import wsgi_invoke
+from rerank_local.data.values import VariantSpec
 
 pytestmark = pytest.mark.e2e
 

@@ -10,7 +10,7 @@ import pytest
 from botocore.loaders import create_loader
 from moto import mock_aws
 
-from rerank_ops.local import control
+from rerank_local import control
 
 REGION = "us-east-1"
 BUCKET = "batch-bucket"

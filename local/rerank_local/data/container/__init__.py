@@ -1,0 +1,1 @@
+"""One model's process: started from its archive, watched, asked, stopped."""

@@ -1,0 +1,1 @@
+"""Batch transform jobs: from objects in S3 to records, through a model process, and back."""
