@@ -45,8 +45,8 @@ def can(ability: str) -> bool:
     """
     import torch
 
-    from rerank_engine.devices import cpu_has_bf16
     from rerank_engine.models.products import Int8Product, OneDnnProduct, works
+    from rerank_engine.reranker.devices import cpu_has_bf16
 
     if ability == "int8":
         return works(Int8Product, torch.float32, 0.03)

@@ -15,18 +15,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from rerank_engine import logs
-from rerank_engine.attributes import CUSTOM_ATTRIBUTES, echoable
 from rerank_engine.dialects import guess, said
 from rerank_engine.errors import NotReady, RerankError
-from rerank_engine.exchange import Exchange, new_request_id
-from rerank_engine.heap import steady_heap
 from rerank_engine.hosting import Hosting, read_settings
-from rerank_engine.integrity import check_bundle
-from rerank_engine.scoring import DirectScorer
-from rerank_engine.server.telemetry import Telemetry
-from rerank_engine.service import Service
+from rerank_engine.reranker.heap import steady_heap
+from rerank_engine.reranker.integrity import check_bundle
+from rerank_engine.service.attributes import CUSTOM_ATTRIBUTES, echoable
+from rerank_engine.service.exchange import Exchange, new_request_id
+from rerank_engine.service.scoring import DirectScorer
+from rerank_engine.service.service import Service
 from rerank_engine.settings import Settings
+from rerank_engine.telemetry import logs
+from rerank_engine.telemetry.telemetry import Telemetry
 
 _log = logging.getLogger("rerank")
 
@@ -70,7 +70,7 @@ class Handler:
 def load(model_dir: str, env: Mapping[str, str] = os.environ) -> Handler:
     """The model of a folder, ready to answer, or a handler that says why it is not."""
     try:
-        from rerank_engine.engine import Reranker
+        from rerank_engine.reranker.engine import Reranker
 
         hosting = Hosting.from_env(env)
         settings = share_cores(read_settings(env, Path(model_dir)), hosting, os.cpu_count() or 1)

@@ -32,7 +32,7 @@ def score(request: dict[str, Any]) -> dict[str, Any]:
         raise ImportError("the bundle's code/ holds no rerank_engine")
     settings = importlib.import_module("rerank_engine.settings").Settings
     written = settings.from_env(request["settings"]).to_env()
-    engine = importlib.import_module("rerank_engine.engine")
+    engine = importlib.import_module("rerank_engine.reranker.engine")
     precision = request["precision"]
     reference = REFERENCE | {"RERANK_PRECISION": precision}
     tokenizer = _tokenizer(Path(request["models"][0]), refuse=request["one_tokenizer"])
@@ -52,7 +52,7 @@ def _tokenizer(model_dir: Path, *, refuse: bool) -> list[str]:
     Raises:
         TokenizerMismatch: token ids differ, and that is to be refused; before the weights are read.
     """
-    read = importlib.import_module("rerank_engine.tokens").PairTokenizer.from_dir(model_dir)
+    read = importlib.import_module("rerank_engine.reranker.tokens").PairTokenizer.from_dir(model_dir)
     found = getattr(read, "disagreements", ())
     counting = [one for one in found if one.example is not None]
     if refuse and counting:

@@ -16,8 +16,8 @@ from rerank_bundle.hub import parse_id
 from rerank_bundle.known_models import KnownModel, shipped
 from rerank_bundle.unpack import unpack
 from rerank_bundle.verify import verify
-from rerank_engine.engine import Reranker
 from rerank_engine.errors import SettingsError
+from rerank_engine.reranker.engine import Reranker
 from rerank_engine.settings import Settings
 from rerank_ops.commands.package import remarks
 from rerank_ops.comparing.random_checkpoint import make_random_checkpoint

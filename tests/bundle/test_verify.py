@@ -62,7 +62,7 @@ def test_a_wrong_canary_is_noticed(repack: Repack, unpacked: Path) -> None:
 def test_the_code_that_is_run_is_the_bundles_own(repack: Repack, unpacked: Path) -> None:
     """Code that was broken and hashed again fails, although a sound engine is installed here."""
     broken = b"raise RuntimeError('this is the code of the bundle')\n"
-    name = "code/rerank_engine/engine.py"
+    name = "code/rerank_engine/reranker/engine.py"
     manifest = _rehashed(_manifest(unpacked), {name: broken})
     with pytest.raises(ScoringError, match="this is the code of the bundle"):
         verify(repack({name: broken, "bundle.json": manifests.encode(manifest)}))

@@ -19,8 +19,8 @@ import pytest
 
 from rerank_engine.errors import FieldError, InvalidRequest, NotFinite
 from rerank_engine.hosting import Hosting
-from rerank_engine.ranking import rank
-from rerank_engine.service import Service
+from rerank_engine.reranker.ranking import rank
+from rerank_engine.service.service import Service
 from rerank_engine.settings import Settings
 from rerank_engine.types import Prepared, PreparedDocument, RerankOptions, RerankResult, Timings, TokenPair
 

@@ -5,7 +5,7 @@ import threading
 from collections.abc import Sequence
 
 from rerank_engine.errors import NotFinite
-from rerank_engine.ranking import rank
+from rerank_engine.reranker.ranking import rank
 from rerank_engine.server.run import main
 from rerank_engine.types import Prepared, PreparedDocument, RerankOptions, RerankResult, Timings, TokenPair
 

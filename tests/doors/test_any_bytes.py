@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from rerank_engine.errors import RequestError, RerankError, SettingsError
 from rerank_engine.hosting import Hosting
-from rerank_engine.media import READABLE, negotiate, parse_content_type
-from rerank_engine.service import Service
+from rerank_engine.service.media import READABLE, negotiate, parse_content_type
+from rerank_engine.service.service import Service
 from rerank_engine.settings import PREFIX, Settings, knobs
 
 T = TypeVar("T")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from rerank_engine.attributes import with_usage
+from rerank_engine.service.attributes import with_usage
 from rerank_engine.types import RerankResult, Usage
 
 WHOLE = RerankResult((), Usage(4, 10, 20, 3))

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rerank_engine.errors import NotFinite
-from rerank_engine.score_cache import ScoreCache
-from rerank_engine.scoring import Outcome
-from rerank_engine.service import Service
+from rerank_engine.service.score_cache import ScoreCache
+from rerank_engine.service.scoring import Outcome
+from rerank_engine.service.service import Service
 from rerank_engine.settings import Settings
 
 Make = Callable[..., Service]
@@ -169,7 +169,7 @@ def test_what_a_real_model_sees_is_the_key(
     bundle_dir: Any, first: tuple[str, list[str], dict[str, int]], second: tuple[str, list[str], dict[str, int]]
 ) -> None:
     """Words of query and document in their order, on their side, as far as they are read."""
-    from rerank_engine.engine import Reranker
+    from rerank_engine.reranker.engine import Reranker
 
     reranker = Reranker.load(bundle_dir)
     cached, plain = Service(reranker, Settings(cache_entries=10)), Service(reranker, Settings())
@@ -217,7 +217,7 @@ def test_many_threads() -> None:
 @pytest.mark.parametrize("entries", [0, 100])
 def test_a_real_model_with_and_without(bundle_dir: Any, entries: int) -> None:
     """With a real model, too: the second answer equals the first within a hundred-thousandth."""
-    from rerank_engine.engine import Reranker
+    from rerank_engine.reranker.engine import Reranker
 
     service = Service(Reranker.load(bundle_dir), Settings(cache_entries=entries))
 

@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from rerank_engine import logs
-from rerank_engine.emf import UNITS, EmbeddedMetrics
 from rerank_engine.errors import SettingsError
 from rerank_engine.handler import Handler
-from rerank_engine.server.telemetry import Telemetry
-from rerank_engine.server.tracing import Tracer
-from rerank_engine.service import Service
+from rerank_engine.service.service import Service
 from rerank_engine.settings import Settings
+from rerank_engine.telemetry import logs
+from rerank_engine.telemetry.emf import UNITS, EmbeddedMetrics
+from rerank_engine.telemetry.telemetry import Telemetry
+from rerank_engine.telemetry.tracing import Tracer
 
 SECRET = "nobody may read this"
 

@@ -8,7 +8,7 @@ import pytest
 
 from rerank_engine.handler import Handler, load, share_cores
 from rerank_engine.hosting import Hosting
-from rerank_engine.service import Service
+from rerank_engine.service.service import Service
 from rerank_engine.settings import Settings
 
 GOOD = '{"query": "q", "documents": ["a"]}'

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-TELL = "from rerank_engine.heap import steady_heap; print(steady_heap())"
+TELL = "from rerank_engine.reranker.heap import steady_heap; print(steady_heap())"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs glibc")
@@ -14,9 +14,9 @@ TELL = "from rerank_engine.heap import steady_heap; print(steady_heap())"
 )
 def test_the_environment_goes_first(env: dict[str, str], expected: str) -> None:
     """Whoever sets malloc by the environment is left alone."""
-    from rerank_engine import heap
+    from rerank_engine.reranker import heap
 
-    folder = str(heap.__file__).rsplit("/", 2)[0]
+    folder = str(heap.__file__).rsplit("/", 3)[0]
     said = subprocess.run(
         [sys.executable, "-c", TELL], env={"PYTHONPATH": folder, **env}, capture_output=True, text=True, check=True
     )
@@ -26,7 +26,7 @@ def test_the_environment_goes_first(env: dict[str, str], expected: str) -> None:
 
 FAULTS = """
 import resource
-from rerank_engine.heap import steady_heap
+from rerank_engine.reranker.heap import steady_heap
 steady_heap()
 bytearray(24 * 2**20)
 before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
@@ -37,9 +37,9 @@ SPINS = "import os, rerank_engine; print(os.environ['OMP_WAIT_POLICY'], os.envir
 
 
 def told(script: str, **env: str) -> str:
-    from rerank_engine import heap
+    from rerank_engine.reranker import heap
 
-    folder = str(heap.__file__).rsplit("/", 2)[0]
+    folder = str(heap.__file__).rsplit("/", 3)[0]
     command = [sys.executable, "-c", script]
     return subprocess.run(
         command, env={"PYTHONPATH": folder, **env}, capture_output=True, text=True, check=True
@@ -60,7 +60,7 @@ def test_threads_spin_a_moment_unless_told_otherwise() -> None:
 
 GAPS = """
 import sys
-from rerank_engine.heap import give_back, steady_heap
+from rerank_engine.reranker.heap import give_back, steady_heap
 now, mb = 1e9, 2**20
 clock = lambda: now
 resident = lambda: int(open('/proc/self/statm').read().split()[1]) * 4096 / mb

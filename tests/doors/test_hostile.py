@@ -16,8 +16,8 @@ import pytest
 from rerank_engine.hosting import Hosting
 from rerank_engine.server.app import App
 from rerank_engine.server.life import Life
-from rerank_engine.server.telemetry import Telemetry
 from rerank_engine.settings import Settings
+from rerank_engine.telemetry.telemetry import Telemetry
 
 FOLDER = Path(__file__).parents[1] / "data" / "hostile"
 FILES = ("bodies", "fields", "headers", "lines")

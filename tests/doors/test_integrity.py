@@ -9,7 +9,7 @@ import pytest
 
 from rerank_engine.errors import CheckpointError
 from rerank_engine.handler import load
-from rerank_engine.integrity import check_bundle
+from rerank_engine.reranker.integrity import check_bundle
 
 
 @pytest.fixture

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from rerank_engine import jsonlines
 from rerank_engine.errors import MalformedBody
-from rerank_engine.media import MediaType
+from rerank_engine.service import jsonlines
+from rerank_engine.service.media import MediaType
 
 LINES = MediaType("application/jsonlines")
 

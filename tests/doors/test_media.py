@@ -3,7 +3,7 @@
 import pytest
 
 from rerank_engine.errors import MalformedBody, NotAcceptable, UnsupportedMediaType
-from rerank_engine.media import MediaType, negotiate, parse_content_type
+from rerank_engine.service.media import MediaType, negotiate, parse_content_type
 
 LINES = MediaType("application/jsonlines")
 

@@ -2,7 +2,7 @@
 
 import threading
 
-from rerank_engine.metrics import Counter, Gauge, Histogram, exposition
+from rerank_engine.telemetry.metrics import Counter, Gauge, Histogram, exposition
 
 
 def test_page() -> None:

@@ -138,7 +138,7 @@ def test_ping(stack: httpx.Client) -> None:
 
 def test_invocation(stack: httpx.Client, bundle_dir: Path) -> None:
     """Scores are those of the engine, and the caller's attributes come back."""
-    from rerank_engine.engine import Reranker
+    from rerank_engine.reranker.engine import Reranker
 
     expected = Reranker.load(bundle_dir).rerank(GOOD["query"], ["Add instances.", "Bananas."])
 

@@ -13,8 +13,8 @@ from rerank_engine.server.app import RERANK_PATHS, ROUTES, App
 from rerank_engine.server.life import Life
 from rerank_engine.server.openapi import document
 from rerank_engine.server.openapi_schemas import REQUESTS
-from rerank_engine.server.telemetry import Telemetry
 from rerank_engine.settings import Settings
+from rerank_engine.telemetry.telemetry import Telemetry
 
 schemathesis = pytest.importorskip("schemathesis", reason="needs the extra dev")
 jsonschema = pytest.importorskip("jsonschema", reason="needs the extra dev")

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rerank_engine.packing import fair_batch, longest_first, slice_tokens
+from rerank_engine.batching import fair_batch, longest_first, slice_tokens
 
 
 @pytest.mark.parametrize(

@@ -5,11 +5,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from rerank_engine.dialects import DIALECTS
-from rerank_engine.emf import UNITS
 from rerank_engine.errors import CheckpointError, RequestError, RerankError, SettingsError, Unavailable
-from rerank_engine.exchange import MOST_ERROR_BYTES
 from rerank_engine.server.http import MethodNotAllowed, NotFound
-from rerank_engine.server.telemetry import Telemetry
+from rerank_engine.service.exchange import MOST_ERROR_BYTES
+from rerank_engine.telemetry.emf import UNITS
+from rerank_engine.telemetry.telemetry import Telemetry
 
 TEXT = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 

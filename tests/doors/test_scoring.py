@@ -6,7 +6,7 @@ from itertools import chain, repeat
 import pytest
 
 from rerank_engine.errors import DeadlineExceeded, NotFinite, OutOfMemory, RerankError
-from rerank_engine.scoring import DirectScorer, Engine, as_rerank_error, isolate
+from rerank_engine.service.scoring import DirectScorer, Engine, as_rerank_error, isolate
 from rerank_engine.settings import Settings
 
 POISON = 13

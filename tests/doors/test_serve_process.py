@@ -20,7 +20,7 @@ Server = Any  # see conftest.py
 
 def test_the_whole_life(serve: Callable[..., Server], bundle_dir: Path, until: Callable[..., Any]) -> None:
     """Not ready, ready, the very scores of the engine, and after SIGTERM everything accepted is answered."""
-    from rerank_engine.engine import Reranker
+    from rerank_engine.reranker.engine import Reranker
 
     documents = [f"document {number} about pods and bananas" for number in range(400)]
     expected = Reranker.load(bundle_dir).rerank(SECRET, documents)

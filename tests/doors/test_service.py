@@ -8,10 +8,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from rerank_engine.exchange import HttpReply
 from rerank_engine.hosting import Hosting
-from rerank_engine.scoring import Engine
-from rerank_engine.service import Service
+from rerank_engine.service.exchange import HttpReply
+from rerank_engine.service.scoring import Engine
+from rerank_engine.service.service import Service
 from rerank_engine.settings import Settings
 
 MakeService = Callable[..., Service]

@@ -20,9 +20,9 @@ Invoke = Callable[..., Any]  # see `start` in conftest.py
 
 def test_the_code_is_the_bundles_own(invoke: Invoke, bundle_dir: Path) -> None:
     """What answers is model.tar.gz:code/, nothing of this checkout."""
-    loaded = sys.modules["rerank_engine.service"].__file__ or ""
+    loaded = sys.modules["rerank_engine.service.service"].__file__ or ""
 
-    assert bundle_dir / "code" / "rerank_engine" / "service.py" == Path(loaded)
+    assert bundle_dir / "code" / "rerank_engine" / "service" / "service.py" == Path(loaded)
 
 
 def test_answers(invoke: Invoke) -> None:

@@ -8,9 +8,9 @@ import pytest
 
 from rerank_engine.errors import NotReady
 from rerank_engine.hosting import Hosting
-from rerank_engine.scheduler import Scheduler
 from rerank_engine.server.life import Life
 from rerank_engine.server.watchdog import Watchdog
+from rerank_engine.service.scheduler import Scheduler
 from rerank_engine.settings import Settings
 
 PATIENCE_S = 30.0

@@ -10,7 +10,7 @@ import pytest
 from tests.e2e.conftest import Road
 
 from rerank_bundle.build import build
-from rerank_engine.engine import Reranker
+from rerank_engine.reranker.engine import Reranker
 from rerank_engine.settings import Settings
 from rerank_ops.comparing.random_checkpoint import make_random_checkpoint
 from rerank_ops.comparing.sample import requests, text

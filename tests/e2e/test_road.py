@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 from tests.e2e.conftest import DEPLOYMENT, ENDPOINT, Road
 
 from rerank_client import RequestRejected, RerankClient
-from rerank_engine.engine import Reranker
+from rerank_engine.reranker.engine import Reranker
 from rerank_local.state import STATUS_PATH
 from rerank_ops import transform_jobs, transform_output
 from rerank_ops.demo.data import passages, questions

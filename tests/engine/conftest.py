@@ -9,8 +9,8 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from rerank_engine.engine import Reranker
 from rerank_engine.models import CrossEncoder, PackedBatch, recognise
+from rerank_engine.reranker.engine import Reranker
 from rerank_engine.settings import Settings
 
 CPU = torch.device("cpu")

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from rerank_engine.checkpoint import Canary, read_checkpoint
-from rerank_engine.engine import Reranker
 from rerank_engine.errors import CheckpointError, InvalidRequest
+from rerank_engine.models.checkpoint import Canary, read_checkpoint
+from rerank_engine.reranker.engine import Reranker
 from rerank_engine.settings import Settings
 from rerank_engine.types import RerankOptions
 

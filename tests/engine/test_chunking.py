@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rerank_engine.chunking import ChunkPlan, Span, plan
+from rerank_engine.reranker.chunking import ChunkPlan, Span, plan
 
 
 @pytest.mark.parametrize(

@@ -5,12 +5,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from rerank_engine import devices
-from rerank_engine.devices import choose_device, choose_dtype, cpu_has_bf16
-from rerank_engine.engine import Reranker
 from rerank_engine.errors import SettingsError
-from rerank_engine.forward import run_passes
 from rerank_engine.models import load_model
+from rerank_engine.reranker import devices
+from rerank_engine.reranker.devices import choose_device, choose_dtype, cpu_has_bf16
+from rerank_engine.reranker.engine import Reranker
+from rerank_engine.reranker.forward import run_passes
 from rerank_engine.settings import Settings
 
 CPU = torch.device("cpu")

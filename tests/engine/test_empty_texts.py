@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers, processors, trainers
 
-from rerank_engine.engine import Reranker
 from rerank_engine.errors import InvalidRequest
-from rerank_engine.limits import is_blank
-from rerank_engine.preparing import prepare
+from rerank_engine.reranker.engine import Reranker
+from rerank_engine.reranker.limits import is_blank
+from rerank_engine.reranker.preparing import prepare
+from rerank_engine.reranker.tokens import PairTokenizer
 from rerank_engine.settings import Settings
-from rerank_engine.tokens import PairTokenizer
 from rerank_engine.types import EMPTY_LOGIT, RerankOptions
 
 QUERY = "how does an endpoint scale?"

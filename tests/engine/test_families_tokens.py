@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 
-from rerank_engine.tokens import PairTokenizer
+from rerank_engine.reranker.tokens import PairTokenizer
 
 TEXT = (
     "What is a production variant? A variant is a model behind an endpoint, with instances of its own.",

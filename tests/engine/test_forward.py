@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from rerank_engine.errors import NotFinite, OutOfMemory
-from rerank_engine.forward import run_passes
 from rerank_engine.models import CrossEncoder, PackedBatch
+from rerank_engine.reranker.forward import run_passes
 
 CPU = torch.device("cpu")
 

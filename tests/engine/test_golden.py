@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 import torch
 
-from rerank_engine.checkpoint import read_checkpoint
 from rerank_engine.models import CrossEncoder, PackedBatch, recognise
-from rerank_engine.weights import load_weights
+from rerank_engine.models.checkpoint import read_checkpoint
+from rerank_engine.models.weights import load_weights
 
 CPU = torch.device("cpu")
 TAIL_SCALE = {"canonical": 1.0, "halved_tail": 0.5}

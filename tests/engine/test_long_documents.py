@@ -5,7 +5,7 @@ from statistics import fmean
 
 import pytest
 
-from rerank_engine.engine import Reranker
+from rerank_engine.reranker.engine import Reranker
 from rerank_engine.settings import Settings
 from rerank_engine.types import RerankOptions, Timings
 

@@ -15,14 +15,14 @@ import pytest
 import torch
 
 import rerank_engine
-from rerank_engine.engine import Reranker
+from rerank_engine.reranker.engine import Reranker
 from rerank_engine.settings import Settings
 
 FOLDER = str(Path(str(rerank_engine.__file__)).parents[1])
 PASSES = """
 import sys
 from pathlib import Path
-from rerank_engine.engine import Reranker
+from rerank_engine.reranker.engine import Reranker
 from rerank_engine.settings import Settings
 
 def different(count, length):  # pairs that are equal would be scored once

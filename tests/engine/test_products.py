@@ -8,15 +8,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
-from rerank_engine.devices import cpu_has_bf16
-from rerank_engine.engine import Reranker
 from rerank_engine.errors import SettingsError
 from rerank_engine.models import prepack as prepacking
 from rerank_engine.models import products
 from rerank_engine.models.layers import Linear, PreciseLinear
 from rerank_engine.models.prepack import prepack
-from rerank_engine.models.products import Bf16Product, Int8Product, MakeProduct, OneDnnProduct, padded, works
-from rerank_engine.models.rows import by_rows
+from rerank_engine.models.products import Bf16Product, Int8Product, MakeProduct, OneDnnProduct, by_rows, padded, works
+from rerank_engine.reranker.devices import cpu_has_bf16
+from rerank_engine.reranker.engine import Reranker
 from rerank_engine.settings import Settings
 
 NEAR = {torch.float32: 1e-5, torch.bfloat16: 0.05}

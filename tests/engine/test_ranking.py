@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from rerank_engine.calibration import Calibration
-from rerank_engine.ranking import rank
+from rerank_engine.reranker.ranking import rank
 from rerank_engine.types import Prepared, PreparedDocument, RerankOptions, Timings, TokenPair
 
 LOGITS = [0.0, 2.0, -2.0, 2.0]

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 import torch
 
-from rerank_engine.checkpoint import Checkpoint
-from rerank_engine.engine import Reranker
 from rerank_engine.errors import CheckpointError, InvalidRequest, SettingsError
 from rerank_engine.models import CrossEncoder
+from rerank_engine.models.checkpoint import Checkpoint
+from rerank_engine.reranker.engine import Reranker
 from rerank_engine.settings import Settings
 from rerank_engine.types import RerankOptions, Timings
 
@@ -281,7 +281,7 @@ def test_a_tokenizer_of_another_checkpoint_is_refused(reranker: Reranker) -> Non
 
 def test_gaps_of_the_heap_are_offered_back_after_each_call(monkeypatch: pytest.MonkeyPatch, reranker: Reranker) -> None:
     calls = []
-    monkeypatch.setattr("rerank_engine.engine.give_back", lambda: calls.append("back"))
+    monkeypatch.setattr("rerank_engine.reranker.engine.give_back", lambda: calls.append("back"))
 
     reranker.forward([[0, 5, 2]])
 

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from tokenizers import AddedToken, Regex, Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
 
-from rerank_engine.tokenizer_flags import PROBE, Disagreement, disagreements
-from rerank_engine.tokens import PairTokenizer
+from rerank_engine.reranker.tokenizer_flags import PROBE, Disagreement, disagreements
+from rerank_engine.reranker.tokens import PairTokenizer
 
 SPECIALS = ["<s>", "<pad>", "</s>", "<unk>", "[CLS]", "[SEP]", "[UNK]", "[PAD]", "[MASK]", "<mask>"]
 TEXT = [*PROBE, *map(str.lower, PROBE), "paris angstrom naive cafe strasse", "a b x y z"]

@@ -9,9 +9,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
-from rerank_engine.engine import Reranker
 from rerank_engine.errors import CheckpointError
-from rerank_engine.tokens import PairTokenizer
+from rerank_engine.reranker.engine import Reranker
+from rerank_engine.reranker.tokens import PairTokenizer
 
 VOCABULARY = {"[UNK]": 0, "[CLS]": 1, "[SEP]": 2, "a": 3, "b": 4, "c": 5, "�": 6}
 CLS, SEP = ("[CLS]", 1), ("[SEP]", 2)

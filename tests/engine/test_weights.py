@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from rerank_engine.errors import CheckpointError
 from rerank_engine.models import CrossEncoder, recognise
-from rerank_engine.weights import load_weights
+from rerank_engine.models.weights import load_weights
 
 CPU = torch.device("cpu")
 
@@ -140,7 +140,7 @@ def test_a_damaged_file_is_named(model: CrossEncoder, tensors: dict[str, Tensor]
 def test_loading_imports_nothing_heavy(tiny_checkpoint: Path) -> None:
     """No compiler, no symbolic algebra, no transformers: a cold start pays for torch alone."""
     script = (
-        "import sys; from pathlib import Path; from rerank_engine.engine import Reranker;"
+        "import sys; from pathlib import Path; from rerank_engine.reranker.engine import Reranker;"
         "Reranker.load(Path(sys.argv[1])).check_canary();"
         "print(*sorted({'torch._dynamo', 'torch._inductor', 'sympy', 'transformers', 'pydantic'} & set(sys.modules)))"
     )

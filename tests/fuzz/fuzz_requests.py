@@ -24,8 +24,8 @@ with atheris.instrument_imports(include=["rerank_engine"]):
     from rerank_engine.dialects.native import _OPTIONS as NATIVE
     from rerank_engine.dialects.recognition import _ALONE, _OPTIONS
     from rerank_engine.hosting import Hosting
-    from rerank_engine.ranking import rank
-    from rerank_engine.service import Service
+    from rerank_engine.reranker.ranking import rank
+    from rerank_engine.service.service import Service
     from rerank_engine.settings import Settings
     from rerank_engine.types import Prepared, PreparedDocument, RerankOptions, RerankResult, Timings, TokenPair
 

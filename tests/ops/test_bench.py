@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from rerank_engine.dialects import DIALECTS, recognise
-from rerank_engine.engine import Reranker
+from rerank_engine.reranker.engine import Reranker
 from rerank_engine.settings import Settings
 from rerank_ops.bench import (
     agreement,
@@ -220,7 +220,7 @@ def test_a_precision_that_the_engine_would_replace_is_no_contestant(
 ) -> None:
     """A server falls back to fp32 with a warning; under the name of int8, fp32's speed would be a false figure."""
     monkeypatch.setattr(sys.modules["rerank_engine.models.prepack"], "_lower", lambda *_: None)
-    monkeypatch.setattr(sys.modules["rerank_engine.engine"], "choose_dtype", lambda *_: torch.float32)
+    monkeypatch.setattr(sys.modules["rerank_engine.reranker.engine"], "choose_dtype", lambda *_: torch.float32)
 
     with pytest.raises(Refused) as refused:
         peers.load(f"ours-{precision}", tiny_checkpoint, max_length=32, threads=1)

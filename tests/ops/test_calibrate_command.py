@@ -12,8 +12,8 @@ from rerank_bundle.recalibrate import recalibrate
 from rerank_bundle.unpack import unpack
 from rerank_bundle.verify import verify
 from rerank_engine.calibration import Calibration
-from rerank_engine.engine import Reranker
-from rerank_engine.service import Service
+from rerank_engine.reranker.engine import Reranker
+from rerank_engine.service.service import Service
 from rerank_engine.settings import Settings
 from rerank_ops import cli
 from rerank_ops.labelled import from_collection

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from rerank_bundle.demo import make_demo_checkpoint
-from rerank_engine.engine import Reranker
+from rerank_engine.reranker.engine import Reranker
 from rerank_ops.cli import main
 
 SHAPE = ["--layers", "2", "--width", "48", "--feed-forward", "48", "--vocabulary", "400"]

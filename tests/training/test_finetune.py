@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file
 
 from rerank_bundle.demo import make_demo_checkpoint
-from rerank_engine.engine import Reranker
+from rerank_engine.reranker.engine import Reranker
 from rerank_engine.settings import Settings
 from rerank_ops.cli import main
 from rerank_ops.comparing.random_checkpoint import make_random_checkpoint

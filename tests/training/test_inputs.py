@@ -32,7 +32,7 @@ def nothing_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
 
     for name in ("rerank_training.prepare.mine", "rerank_training.distill.load_start", "rerank_training.runs.Bm25"):
         monkeypatch.setattr(name, worked)
-    monkeypatch.setattr("rerank_engine.engine.Reranker.load", worked)
+    monkeypatch.setattr("rerank_engine.reranker.engine.Reranker.load", worked)
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ import torch
 from rerank_bundle.demo import make_demo_checkpoint
 from rerank_engine.models import load_model, recognise
 from rerank_engine.models.base import PackedBatch
-from rerank_engine.tokens import PairTokenizer
+from rerank_engine.reranker.tokens import PairTokenizer
 from rerank_training.biencoder import BiEncoder
 from rerank_training.errors import DataError, ScorerError
 from rerank_training.export import student_config, write_checkpoint

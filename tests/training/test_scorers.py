@@ -16,10 +16,10 @@ from botocore.awsrequest import AWSResponse
 from rerank_bundle.build import build
 from rerank_bundle.demo import make_demo_checkpoint
 from rerank_bundle.errors import ArchiveError
-from rerank_engine.engine import Reranker
 from rerank_engine.hosting import Hosting
 from rerank_engine.models.products import Int8Product, works
-from rerank_engine.service import Service
+from rerank_engine.reranker.engine import Reranker
+from rerank_engine.service.service import Service
 from rerank_engine.settings import Settings
 from rerank_ops.cli import main
 from rerank_training.errors import MissingPackage, ScorerError

@@ -211,9 +211,9 @@ def load_start(folder: Path, keep_layers: Sequence[int] = ()) -> tuple[CrossEnco
     Raises:
         RunError: a layer to keep is not in the checkpoint.
     """
-    from rerank_engine.checkpoint import read_checkpoint
     from rerank_engine.models import load_model
-    from rerank_engine.tokens import PairTokenizer
+    from rerank_engine.models.checkpoint import read_checkpoint
+    from rerank_engine.reranker.tokens import PairTokenizer
 
     config = dict(read_checkpoint(folder).config)
     whole = load_model(folder, device=torch.device("cpu"), dtype=torch.float32)

@@ -110,7 +110,7 @@ class CrossEncoderTeacher:
     """A larger cross-encoder, scored by the kit's own engine."""
 
     def __init__(self, folder: Path, text: TrainingText) -> None:
-        from rerank_engine.engine import Reranker
+        from rerank_engine.reranker.engine import Reranker
 
         self._reranker, self._text = Reranker.load(folder), text
 

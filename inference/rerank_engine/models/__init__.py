@@ -5,14 +5,14 @@ from typing import Any
 
 import torch
 
-from rerank_engine.checkpoint import read_checkpoint
 from rerank_engine.errors import CheckpointError
 from rerank_engine.models.base import CrossEncoder, PackedBatch
 from rerank_engine.models.bert import Bert
+from rerank_engine.models.checkpoint import read_checkpoint
 from rerank_engine.models.deberta_v2 import DebertaV2
 from rerank_engine.models.jina_bert import JinaBert
+from rerank_engine.models.weights import load_weights
 from rerank_engine.models.xlm_roberta import XlmRoberta
-from rerank_engine.weights import load_weights
 
 __all__ = ["FAMILIES", "CrossEncoder", "PackedBatch", "load_model", "recognise"]
 

@@ -12,12 +12,11 @@ The last layer computes keys and values of all tokens, the rest for first tokens
 
 from torch import Tensor, nn
 
-from rerank_engine.models.attending import Attention
 from rerank_engine.models.attention import packed_attention
-from rerank_engine.models.base import PackedBatch
+from rerank_engine.models.base import Attention, PackedBatch
 from rerank_engine.models.blocks import AttentionBlock, Intermediate, ResidualOutput
 from rerank_engine.models.layers import Embedding, LayerNorm
-from rerank_engine.models.rows import by_rows
+from rerank_engine.models.products import by_rows
 from rerank_engine.models.shape import Shape
 
 

@@ -16,12 +16,11 @@ from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 
 from rerank_engine.models.alibi import distance_rows, query_bias
-from rerank_engine.models.attending import Attention
-from rerank_engine.models.base import PackedBatch
+from rerank_engine.models.base import Attention, PackedBatch
 from rerank_engine.models.block_attention import BlockAttention
 from rerank_engine.models.cuda_attention import CudaAttention
 from rerank_engine.models.grouping import PaddedGroups, equal_runs, near_equal
-from rerank_engine.models.pieces import joined
+from rerank_engine.models.products import joined
 
 BIAS_BYTES = 64 * 2**20
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate, chain
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Protocol, Self
 
 import numpy as np
 import torch
@@ -100,3 +100,11 @@ class CrossEncoder(nn.Module):
     def forward(self, batch: PackedBatch) -> Tensor:
         """Logits (B,) of the pairs in `batch`: float32, or float64 for a float64 model."""
         raise NotImplementedError
+
+
+class Attention(Protocol):
+    """softmax(q kᵀ / √d + bias) v within each pair."""
+
+    def __call__(self, q: Tensor, k: Tensor, v: Tensor, *, first: bool = False) -> Tensor:
+        """k, v (T, H, d) and q (T, H, d), or (B, H, d) when `first` tokens alone ask; the result has q's shape."""
+        ...

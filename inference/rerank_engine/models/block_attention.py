@@ -20,8 +20,7 @@ import torch
 from torch import Tensor
 
 from rerank_engine.models.alibi import distance_rows, query_bias
-from rerank_engine.models.attending import Attention
-from rerank_engine.models.base import PackedBatch
+from rerank_engine.models.base import Attention, PackedBatch
 from rerank_engine.models.grouping import equal_runs
 
 SCORES = 2**20  # scores computed at once: 2 MB, read again right after

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import gelu
 
-from rerank_engine.models.attending import Attention
+from rerank_engine.models.base import Attention
 from rerank_engine.models.layers import LayerNorm, Linear, PreciseLinear
 
 

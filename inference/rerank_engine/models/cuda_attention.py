@@ -12,8 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from rerank_engine.models.attending import Attention
-from rerank_engine.models.base import PackedBatch
+from rerank_engine.models.base import Attention, PackedBatch
 from rerank_engine.models.triton_attention import TritonAttention, usable
 
 _AMPERE = 8  # first compute capability that flash-attn supports

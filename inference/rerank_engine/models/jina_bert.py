@@ -22,13 +22,12 @@ from torch.nn.functional import gelu
 
 from rerank_engine.errors import CheckpointError
 from rerank_engine.models.alibi import slopes
-from rerank_engine.models.attending import Attention
 from rerank_engine.models.attention import packed_attention
-from rerank_engine.models.base import CrossEncoder, PackedBatch
+from rerank_engine.models.base import Attention, CrossEncoder, PackedBatch
 from rerank_engine.models.blocks import AttentionBlock, Pooler
 from rerank_engine.models.config import number, require, require_one_label, whole
 from rerank_engine.models.layers import Embedding, LayerNorm, Linear, PreciseLinear
-from rerank_engine.models.rows import by_rows
+from rerank_engine.models.products import by_rows
 
 # (vocabulary, width, heads, layers) of the published checkpoints whose interpolated slopes are halved: tiny and turbo.
 HALVED_TAIL = {(61056, 384, 12, 4), (61056, 384, 12, 6)}

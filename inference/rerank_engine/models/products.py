@@ -7,13 +7,11 @@ The operators are those that PyTorch's own compiler calls; see `works` for build
 
 import logging
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor
 from torch.nn.functional import linear, pad
-
-from rerank_engine.models.pieces import joined
 
 Product = Callable[[Tensor], Tensor]
 MakeProduct = Callable[[Tensor, Tensor | None], Product]
@@ -130,3 +128,31 @@ def _reordered(weight: Tensor) -> Tensor:
     except NotImplementedError:  # releases before 2.9 take it in oneDNN's own tensor type only
         laid_out = reorder(weight.contiguous().to_mkldnn())
     return laid_out
+
+
+def joined(pieces: Iterator[Tensor], count: int) -> Tensor:
+    """Pieces (R, …), one at least, below one another: (`count`, …).
+
+    Each is copied to its place as it comes: all of them beside the result would take twice its memory.
+    """
+    first = next(pieces)
+    if first.requires_grad:
+        return torch.cat([first, *pieces])  # the gradient of a copy into a slice would go through the whole result
+    if len(first) == count:
+        return first
+    result = first.new_empty((count, *first.shape[1:]))
+    result[: len(first)] = first
+    start = len(first)
+    del first
+    for piece in pieces:
+        result[start : start + len(piece)] = piece
+        start += len(piece)
+    return result
+
+
+def by_rows(function: Callable[..., Tensor], *tensors: Tensor) -> Tensor:
+    """`function(*tensors)` for one that treats each row (N, …) by itself; on a CPU called for a few rows at a time.
+
+    Feed-forwards of 3072 columns in bf16 then need 3 MB, a share of the last-level cache.
+    """
+    return function(*tensors) if tensors[0].device.type != "cpu" else in_steps(function, *tensors)

@@ -11,8 +11,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from rerank_engine.models.attending import Attention
-from rerank_engine.models.base import PackedBatch
+from rerank_engine.models.base import Attention, PackedBatch
 
 WIDTHS = (16, 32, 64, 128)  # of heads: powers of two, as Triton's blocks are
 NEGLIGIBLE = math.log(1e7)

@@ -12,19 +12,19 @@ from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
-from rerank_engine.attributes import CUSTOM_ATTRIBUTES, caller_of, echoable
 from rerank_engine.dialects import expected_at
 from rerank_engine.errors import DeadlineExceeded, Overloaded, RequestTimeout
-from rerank_engine.exchange import Exchange, HttpReply, new_request_id
-from rerank_engine.metrics import CONTENT_TYPE, resident_bytes
-from rerank_engine.scheduler import Job, Scheduler
-from rerank_engine.scoring import Outcome, as_rerank_error
 from rerank_engine.server.callers import Callers
 from rerank_engine.server.http import Call, ClientGone, MethodNotAllowed, NotFound, Receive, Scope, Send, send_reply
 from rerank_engine.server.life import Life
 from rerank_engine.server.openapi import document
-from rerank_engine.server.telemetry import Telemetry
-from rerank_engine.service import Service
+from rerank_engine.service.attributes import CUSTOM_ATTRIBUTES, caller_of, echoable
+from rerank_engine.service.exchange import Exchange, HttpReply, new_request_id
+from rerank_engine.service.scheduler import Job, Scheduler
+from rerank_engine.service.scoring import Outcome, as_rerank_error
+from rerank_engine.service.service import Service
+from rerank_engine.telemetry.metrics import CONTENT_TYPE, resident_bytes
+from rerank_engine.telemetry.telemetry import Telemetry
 
 T = TypeVar("T")
 Route = Callable[["App", Call], Awaitable[HttpReply]]

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMappi
 from typing import Any
 
 from rerank_engine.errors import PayloadTooLarge, RequestError, UnsupportedMediaType
-from rerank_engine.exchange import HttpReply
+from rerank_engine.service.exchange import HttpReply
 
 Message = MutableMapping[str, Any]
 Scope = MutableMapping[str, Any]

@@ -14,12 +14,12 @@ from typing import Protocol
 
 from rerank_engine.errors import NotReady, RerankError
 from rerank_engine.hosting import Hosting
-from rerank_engine.integrity import check_bundle
-from rerank_engine.logs import event
-from rerank_engine.scheduler import Scheduler
-from rerank_engine.scoring import Engine, Observe
-from rerank_engine.service import Service
+from rerank_engine.reranker.integrity import check_bundle
+from rerank_engine.service.scheduler import Scheduler
+from rerank_engine.service.scoring import Engine, Observe
+from rerank_engine.service.service import Service
 from rerank_engine.settings import Settings
+from rerank_engine.telemetry.logs import event
 
 _RETRY_AFTER_S = 5
 
@@ -149,7 +149,7 @@ def loader(hosting: Hosting, settings: Settings) -> Load:
     def load() -> ServedEngine:
         if settings.verify_bundle:
             checked(hosting.model_dir(settings))
-        from rerank_engine.engine import Reranker
+        from rerank_engine.reranker.engine import Reranker
 
         engine = Reranker.load(hosting.model_dir(settings), settings)
         # PyTorch's 170,000 objects never become garbage; looking through them stops all requests, seen for 170 ms.

@@ -4,10 +4,10 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from rerank_engine.attributes import CUSTOM_ATTRIBUTES
 from rerank_engine.dialects import DIALECTS
-from rerank_engine.media import CSV, JSON, JSON_LINES
 from rerank_engine.server.openapi_schemas import REQUESTS
+from rerank_engine.service.attributes import CUSTOM_ATTRIBUTES
+from rerank_engine.service.media import CSV, JSON, JSON_LINES
 
 _TEXT = {"schema": {"type": "string"}}
 _OURS = {

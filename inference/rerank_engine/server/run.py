@@ -15,15 +15,15 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rerank_engine import logs
 from rerank_engine.errors import RerankError, SettingsError
-from rerank_engine.heap import steady_heap
 from rerank_engine.hosting import Hosting, read_settings
+from rerank_engine.reranker.heap import steady_heap
 from rerank_engine.server.app import App
 from rerank_engine.server.life import Life, Load, loader
-from rerank_engine.server.telemetry import Telemetry
 from rerank_engine.server.watchdog import Watchdog
 from rerank_engine.settings import Settings
+from rerank_engine.telemetry import logs
+from rerank_engine.telemetry.telemetry import Telemetry
 
 _BACKLOG = 2048
 _LINGER_S = 0.5  # after SIGTERM, when busy: callers on open connections are told to close them, not cut off

@@ -9,8 +9,8 @@ import logging
 from collections.abc import Callable
 
 from rerank_engine.errors import NotReady
-from rerank_engine.logs import event
 from rerank_engine.server.life import Life
+from rerank_engine.telemetry.logs import event
 
 _EVERY_S = 1.0
 

@@ -26,7 +26,8 @@ def main(argv: Sequence[str]) -> int:
     out = os.fdopen(os.dup(1), "w", encoding="utf-8", buffering=1)
     os.dup2(2, 1)  # what libraries print goes to stderr
     if name in peers.OURS:
-        from rerank_engine.heap import steady_heap  # its package sets up PyTorch's threads, too: not for others
+        # Only here: its package sets up PyTorch's threads, too, which is not for others.
+        from rerank_engine.reranker.heap import steady_heap
 
         steady_heap()
     started = time.perf_counter()

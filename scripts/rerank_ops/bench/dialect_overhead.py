@@ -18,8 +18,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 from rerank_engine import wire
 from rerank_engine.dialects import Answer, RerankRequest, recognise
-from rerank_engine.media import MediaType
-from rerank_engine.ranking import rank
+from rerank_engine.reranker.ranking import rank
+from rerank_engine.service.media import MediaType
 from rerank_engine.types import Prepared, PreparedDocument, RerankResult, Timings, TokenPair
 
 _CHARACTERS_PER_TOKEN = 4.5

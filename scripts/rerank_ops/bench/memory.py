@@ -30,12 +30,12 @@ _MIB = 2**20
 
 def measure(folder: Path, precision: str, length: int) -> dict[str, float]:
     """MiB of `weights`, `states` and `peak`, and the last over the others' sum; pairs have `length` tokens."""
-    from rerank_engine.heap import steady_heap
+    from rerank_engine.reranker.heap import steady_heap
 
     steady_heap()
     import torch
 
-    from rerank_engine.engine import Reranker
+    from rerank_engine.reranker.engine import Reranker
     from rerank_engine.settings import Settings
 
     before = _anonymous()

@@ -130,7 +130,7 @@ class Connection:
 @contextmanager
 def without_aws(folder: Path) -> Iterator[dict[str, Call]]:
     """A direct call and one through a server of `folder` that is started for it."""
-    from rerank_engine.engine import Reranker
+    from rerank_engine.reranker.engine import Reranker
 
     reranker = Reranker.load(folder)
     with latency.serving(folder, {}) as (port, _):
@@ -147,7 +147,7 @@ def without_aws(folder: Path) -> Iterator[dict[str, Call]]:
 @contextmanager
 def ways(folder: Path, local: LocalAws) -> Iterator[dict[str, Call]]:
     """The three ways to one score."""
-    from rerank_engine.engine import Reranker
+    from rerank_engine.reranker.engine import Reranker
 
     reranker = Reranker.load(folder)
     runtime = Aws(local_env=local.env()).client("sagemaker-runtime")

@@ -189,7 +189,7 @@ class Ours:
     """This engine, text in, scores out."""
 
     def __init__(self, folder: Path, max_length: int, threads: int, *, precision: str, device: str = "cpu") -> None:
-        from rerank_engine.engine import Reranker
+        from rerank_engine.reranker.engine import Reranker
         from rerank_engine.settings import Settings
         from rerank_engine.types import RerankOptions
 

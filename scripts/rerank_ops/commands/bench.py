@@ -228,7 +228,7 @@ def _roofs(precisions: list[str], config: dict[str, Any], threads: int) -> dict[
 
 def _lengths(folder: Path, workload: "Workload", max_length: int) -> list[list[int]]:
     """Tokens of every pair, by request."""
-    from rerank_engine.engine import Reranker
+    from rerank_engine.reranker.engine import Reranker
     from rerank_engine.settings import Settings
     from rerank_engine.types import RerankOptions
 

@@ -24,8 +24,8 @@ def main(folder: Path) -> None:
 
     try:
         started = time.perf_counter()
-        from rerank_engine.engine import Reranker
         from rerank_engine.hosting import read_settings
+        from rerank_engine.reranker.engine import Reranker
 
         reranker = Reranker.load(folder, read_settings(os.environ, folder))
         reply(describe(reranker, folder) | {"load_s": time.perf_counter() - started})

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from rerank_engine.dialects import Answer
-from rerank_engine.service import Service
+from rerank_engine.service.service import Service
 from rerank_engine.types import RankedDocument, RerankResult, Usage
 
 Ask = Callable[..., tuple[int, Any]]

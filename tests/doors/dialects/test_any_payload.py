@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from rerank_engine.dialects import DIALECTS
 from rerank_engine.dialects.recognition import _ALONE, _OPTIONS
-from rerank_engine.service import Service
+from rerank_engine.service.service import Service
 from rerank_engine.settings import Settings
 
 scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5)

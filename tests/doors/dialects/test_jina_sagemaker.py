@@ -12,7 +12,7 @@ from rerank_engine.dialects import Answer
 from rerank_engine.dialects.csv_rows import payload_of
 from rerank_engine.dialects.jina_sagemaker import JinaSagemaker
 from rerank_engine.errors import RerankError
-from rerank_engine.service import Service
+from rerank_engine.service.service import Service
 from rerank_engine.types import RerankResult
 
 Ask = Callable[..., tuple[int, Any]]

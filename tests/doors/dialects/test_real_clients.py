@@ -18,7 +18,7 @@ import httpx
 import pytest
 from werkzeug.serving import WSGIRequestHandler, make_server
 
-from rerank_engine.engine import Reranker
+from rerank_engine.reranker.engine import Reranker
 from rerank_local.data.endpoints.fleet import EndpointFleet
 from rerank_local.data.endpoints.runtime import wsgi_invoke
 from rerank_local.data.values import VariantSpec

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from rerank_engine.service import Service
+from rerank_engine.service.service import Service
 
 MakeService = Callable[..., Service]
 GOOD = '{"query": "q", "documents": ["a"]}'

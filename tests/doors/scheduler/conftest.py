@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 import pytest
 
 from rerank_engine.errors import NotFinite
-from rerank_engine.scheduler import Scheduler
+from rerank_engine.service.scheduler import Scheduler
 from rerank_engine.settings import Settings
 
 PATIENCE_S = 30.0

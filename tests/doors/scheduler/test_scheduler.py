@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from rerank_engine.errors import Overloaded
-from rerank_engine.scheduler import Scheduler
+from rerank_engine.service.scheduler import Scheduler
 from rerank_engine.settings import Settings
 
 PATIENCE_S = 30.0

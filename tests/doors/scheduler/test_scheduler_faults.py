@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from rerank_engine.errors import DeadlineExceeded, NotFinite, NotReady, RerankError
-from rerank_engine.scheduler import Scheduler
+from rerank_engine.service.scheduler import Scheduler
 
 PATIENCE_S = 30.0
 POISON = 13  # as in conftest

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from rerank_engine.scheduler import Scheduler
+from rerank_engine.service.scheduler import Scheduler
 
 PATIENCE_S = 30.0
 Make = Callable[..., Scheduler]

@@ -11,8 +11,8 @@ import pytest
 from rerank_engine.hosting import Hosting
 from rerank_engine.server.app import App
 from rerank_engine.server.life import Life
-from rerank_engine.server.telemetry import Telemetry
 from rerank_engine.settings import Settings
+from rerank_engine.telemetry.telemetry import Telemetry
 
 PATIENCE_S = 30.0
 

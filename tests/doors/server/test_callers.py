@@ -8,10 +8,10 @@ from typing import Any
 import httpx
 import pytest
 
-from rerank_engine.attributes import caller_of
 from rerank_engine.errors import TooManyRequests
 from rerank_engine.server.app import App
 from rerank_engine.server.callers import Callers
+from rerank_engine.service.attributes import caller_of
 from rerank_engine.settings import Settings
 
 PATIENCE_S = 30.0

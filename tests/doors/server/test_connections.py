@@ -11,8 +11,8 @@ import httpx
 import pytest
 
 from rerank_engine.errors import DeadlineExceeded
-from rerank_engine.scheduler import Job
 from rerank_engine.server.app import App, _outcome
+from rerank_engine.service.scheduler import Job
 
 Ask = Callable[..., httpx.Response]
 Connect = Callable[..., Any]

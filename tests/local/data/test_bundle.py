@@ -62,7 +62,7 @@ def client(bundle: Path, tmp_path: Path) -> Iterator[Any]:
 
 def test_an_endpoint_answers_what_the_engine_scores(client: Any, tiny_checkpoint: Path) -> None:
     """Through boto3, router and process the scores are those of `Reranker` in this process."""
-    from rerank_engine.engine import Reranker
+    from rerank_engine.reranker.engine import Reranker
 
     body = json.dumps({"query": QUERY, "documents": DOCUMENTS}).encode()
     answer = client.invoke_endpoint(

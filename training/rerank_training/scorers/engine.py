@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from rerank_engine.engine import Reranker
 from rerank_engine.hosting import read_settings
+from rerank_engine.reranker.engine import Reranker
 from rerank_training.errors import ScorerError
 
 

@@ -1,7 +1,7 @@
 """Does the loaded model score as it should? Asked before the endpoint says that it is ready."""
 
-from rerank_engine.checkpoint import Canary
 from rerank_engine.errors import CheckpointError
+from rerank_engine.models.checkpoint import Canary
 
 FIXED_PAIR = ("What is the capital of France?", "Paris is the capital of France.")
 

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rerank_engine.errors import RerankError
-from rerank_engine.scoring import Outcome, Score, TokenIds
+from rerank_engine.service.scoring import Outcome, Score, TokenIds
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,21 +15,21 @@ from typing import Self
 
 import torch
 
-from rerank_engine.canary import FIXED_PAIR, check_logit
-from rerank_engine.checkpoint import Checkpoint, read_checkpoint
-from rerank_engine.devices import choose_device, choose_dtype, precision_name
 from rerank_engine.errors import CheckpointError, InvalidRequest, SettingsError
-from rerank_engine.forward import run_passes
-from rerank_engine.heap import give_back
 from rerank_engine.hosting import read_settings
-from rerank_engine.limits import check_request, empty_query
 from rerank_engine.models import CrossEncoder, load_model
+from rerank_engine.models.checkpoint import Checkpoint, read_checkpoint
 from rerank_engine.models.prepack import prepack
 from rerank_engine.models.products import Bf16Product, Int8Product
-from rerank_engine.preparing import prepare
-from rerank_engine.ranking import rank
+from rerank_engine.reranker.canary import FIXED_PAIR, check_logit
+from rerank_engine.reranker.devices import choose_device, choose_dtype, precision_name
+from rerank_engine.reranker.forward import run_passes
+from rerank_engine.reranker.heap import give_back
+from rerank_engine.reranker.limits import check_request, empty_query
+from rerank_engine.reranker.preparing import prepare
+from rerank_engine.reranker.ranking import rank
+from rerank_engine.reranker.tokens import PairTokenizer
 from rerank_engine.settings import Settings
-from rerank_engine.tokens import PairTokenizer
 from rerank_engine.types import EMPTY_LOGIT, Prepared, RerankOptions, RerankResult, Timings
 
 _DEFAULTS = RerankOptions()

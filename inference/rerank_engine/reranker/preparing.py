@@ -7,10 +7,10 @@ score.
 import time
 from collections.abc import Sequence
 
-from rerank_engine.chunking import ChunkPlan, Span, plan
-from rerank_engine.limits import is_blank, too_long
+from rerank_engine.reranker.chunking import ChunkPlan, Span, plan
+from rerank_engine.reranker.limits import is_blank, too_long
+from rerank_engine.reranker.tokens import PairTokenizer
 from rerank_engine.settings import Settings
-from rerank_engine.tokens import PairTokenizer
 from rerank_engine.types import Prepared, PreparedDocument, RerankOptions, TokenPair
 
 

@@ -15,8 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, cast
 
-from rerank_engine import jsonlines, wire
-from rerank_engine.attributes import echoable
+from rerank_engine import wire
 from rerank_engine.batching import distinct
 from rerank_engine.dialects import JINA_SAGEMAKER, Answer, RerankRequest, guess, recognise
 from rerank_engine.dialects.csv_rows import payload_of
@@ -28,11 +27,13 @@ from rerank_engine.errors import (
     RequestError,
     RerankError,
 )
-from rerank_engine.exchange import Exchange, HttpReply, Record, digest_of, new_request_id, slices, split_scores
 from rerank_engine.hosting import Hosting
-from rerank_engine.media import MediaType, negotiate, parse_content_type
-from rerank_engine.score_cache import ScoreCache
-from rerank_engine.scoring import DirectScorer, Engine, Score, Scorer, as_rerank_error
+from rerank_engine.service import jsonlines
+from rerank_engine.service.attributes import echoable
+from rerank_engine.service.exchange import Exchange, HttpReply, Record, digest_of, new_request_id, slices, split_scores
+from rerank_engine.service.media import MediaType, negotiate, parse_content_type
+from rerank_engine.service.score_cache import ScoreCache
+from rerank_engine.service.scoring import DirectScorer, Engine, Score, Scorer, as_rerank_error
 from rerank_engine.settings import Settings
 from rerank_engine.types import Timings
 

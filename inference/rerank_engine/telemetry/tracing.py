@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from rerank_engine.errors import SettingsError
-from rerank_engine.exchange import Exchange, HttpReply
+from rerank_engine.service.exchange import Exchange, HttpReply
 
 _SERVICE = "rerank"
 

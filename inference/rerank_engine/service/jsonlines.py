@@ -11,7 +11,7 @@ from typing import AnyStr
 
 from rerank_engine import wire
 from rerank_engine.errors import MalformedBody, RerankError
-from rerank_engine.media import MediaType
+from rerank_engine.service.media import MediaType
 
 # How compressed data begins, and texts whose line ends are not single bytes.
 _COMPRESSED = {

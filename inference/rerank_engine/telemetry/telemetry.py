@@ -3,13 +3,13 @@
 import logging
 from collections.abc import Callable, Mapping
 
-from rerank_engine import logs
-from rerank_engine.emf import EmbeddedMetrics
-from rerank_engine.exchange import Exchange, HttpReply
-from rerank_engine.logs import event
-from rerank_engine.metrics import RATIOS, SECONDS, SIZES, Counter, Gauge, Histogram, Metric, exposition
-from rerank_engine.server.tracing import Tracer
+from rerank_engine.service.exchange import Exchange, HttpReply
 from rerank_engine.settings import Settings
+from rerank_engine.telemetry import logs
+from rerank_engine.telemetry.emf import EmbeddedMetrics
+from rerank_engine.telemetry.logs import event
+from rerank_engine.telemetry.metrics import RATIOS, SECONDS, SIZES, Counter, Gauge, Histogram, Metric, exposition
+from rerank_engine.telemetry.tracing import Tracer
 
 _SHOWN_CHARACTERS = 500
 

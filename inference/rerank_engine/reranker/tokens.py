@@ -15,7 +15,7 @@ from typing import Any, Self
 from tokenizers import Encoding, Tokenizer
 
 from rerank_engine.errors import CheckpointError
-from rerank_engine.tokenizer_flags import Disagreement, disagreements
+from rerank_engine.reranker.tokenizer_flags import Disagreement, disagreements
 from rerank_engine.types import TokenPair
 
 CHARS_PER_TOKEN = 8  # first guess of what a window of tokens takes; English prose has 4 to 5

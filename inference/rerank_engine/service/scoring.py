@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from rerank_engine.batching import fair_batch, longest_first
 from rerank_engine.errors import DeadlineExceeded, OutOfMemory, RerankError
-from rerank_engine.packing import fair_batch, longest_first
 from rerank_engine.settings import Settings
 from rerank_engine.types import RerankOptions, RerankResult, Timings
 
@@ -21,7 +21,7 @@ _MOST_FAILURES = 32
 
 
 class Engine(Protocol):
-    """What the doors ask of `rerank_engine.engine.Reranker`, so that they can be tested without torch."""
+    """What the doors ask of `rerank_engine.reranker.engine.Reranker`, so that they can be tested without torch."""
 
     @property
     def model_name(self) -> str:

@@ -9,12 +9,12 @@ from http import HTTPStatus
 from typing import Any
 
 from rerank_engine import wire
-from rerank_engine.attributes import CUSTOM_ATTRIBUTES, with_usage
 from rerank_engine.dialects import Dialect, RerankRequest, expected_at, said, shorter
 from rerank_engine.errors import InvalidRequest, RerankError
-from rerank_engine.media import JSON, MediaType
-from rerank_engine.score_cache import Recall
-from rerank_engine.scoring import Outcome, Score, TokenIds
+from rerank_engine.service.attributes import CUSTOM_ATTRIBUTES, with_usage
+from rerank_engine.service.media import JSON, MediaType
+from rerank_engine.service.score_cache import Recall
+from rerank_engine.service.scoring import Outcome, Score, TokenIds
 from rerank_engine.types import RerankResult
 
 MOST_ERROR_BYTES = 2048  # InvokeEndpoint cuts OriginalMessage there, and half a JSON object cannot be read

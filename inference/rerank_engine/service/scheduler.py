@@ -11,9 +11,9 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 
+from rerank_engine.batching import fair_batch, longest_first, slice_tokens
 from rerank_engine.errors import DeadlineExceeded, NotReady, Overloaded, RerankError
-from rerank_engine.packing import fair_batch, longest_first, slice_tokens
-from rerank_engine.scoring import Forward, Observe, Outcome, Score, TokenIds, isolate
+from rerank_engine.service.scoring import Forward, Observe, Outcome, Score, TokenIds, isolate
 from rerank_engine.settings import Settings
 
 SLICE_S = 0.25

@@ -1,0 +1,1 @@
+"""What both doors report: logs, metrics, Embedded Metric Format, traces."""
