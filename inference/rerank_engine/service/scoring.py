@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from rerank_engine.batching import fair_batch, longest_first
+from rerank_engine.batching import plan
 from rerank_engine.errors import DeadlineExceeded, OutOfMemory, RerankError
 from rerank_engine.settings import Settings
 from rerank_engine.types import RerankOptions, RerankResult, Timings
@@ -77,24 +77,22 @@ class DirectScorer:
     def score(self, pairs: Sequence[TokenIds], *, deadline_s: float) -> Outcome:
         """Scores in order. Raises DeadlineExceeded between two slices."""
         started = self._clock()
-        order = longest_first(pairs)
-        lengths = [len(pairs[index]) for index in order]
         scores: list[Score] = [0.0] * len(pairs)
         done = 0
-        while done < len(order):
+        for chosen in plan(
+            [len(pair) for pair in pairs],
+            token_budget=self._settings.token_budget,
+            max_sequences=self._settings.max_batch_pairs,
+        ):
             if self._clock() - started > deadline_s:
                 raise DeadlineExceeded(
-                    f"{len(order) - done} of {len(order)} pairs were not scored in {deadline_s:g} s."
+                    f"{len(pairs) - done} of {len(pairs)} pairs were not scored in {deadline_s:g} s."
                 )
-            (count,) = fair_batch(
-                [lengths], [done], token_budget=self._settings.token_budget, max_pairs=self._settings.max_batch_pairs
-            )
-            chosen = order[done : done + count]
             began = self._clock()
             for index, score in zip(chosen, isolate(self._forward, [pairs[i] for i in chosen]), strict=True):
                 scores[index] = score
-            self.observe(count, sum(lengths[done : done + count]), self._clock() - began)
-            done += count
+            self.observe(len(chosen), sum(len(pairs[i]) for i in chosen), self._clock() - began)
+            done += len(chosen)
         return Outcome(scores, forward_s=self._clock() - started)
 
 
