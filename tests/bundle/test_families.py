@@ -20,9 +20,9 @@ from rerank_engine.errors import SettingsError
 from rerank_engine.reranker.engine import Reranker
 from rerank_engine.settings import Settings
 from rerank_ops.commands.package import remarks
-from rerank_ops.comparing.random_checkpoint import make_random_checkpoint
-from rerank_ops.comparing.sample import requests, text
-from rerank_ops.comparing.shapes import SHAPES
+from rerank_ops.comparison.random_checkpoint import make_random_checkpoint
+from rerank_ops.comparison.sample import requests, text
+from rerank_ops.comparison.shapes import SHAPES
 
 SMALL = {
     "hidden_size": 48,

@@ -12,9 +12,9 @@ from tests.e2e.conftest import Road
 from rerank_bundle.build import build
 from rerank_engine.reranker.engine import Reranker
 from rerank_engine.settings import Settings
-from rerank_ops.comparing.random_checkpoint import make_random_checkpoint
-from rerank_ops.comparing.sample import requests, text
-from rerank_ops.comparing.shapes import SHAPES
+from rerank_ops.comparison.random_checkpoint import make_random_checkpoint
+from rerank_ops.comparison.sample import requests, text
+from rerank_ops.comparison.shapes import SHAPES
 
 pytestmark = pytest.mark.e2e
 

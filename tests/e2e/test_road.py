@@ -15,10 +15,10 @@ from tests.e2e.conftest import DEPLOYMENT, ENDPOINT, Road
 from rerank_client import RequestRejected, RerankClient
 from rerank_engine.reranker.engine import Reranker
 from rerank_local.state import STATUS_PATH
-from rerank_ops import transform_jobs, transform_output
 from rerank_ops.demo.data import passages, questions
-from rerank_ops.transform_jobs import BatchSetup
-from rerank_ops.transform_request import TransformOptions, build_request
+from rerank_ops.transform import jobs, outputs
+from rerank_ops.transform.jobs import BatchSetup
+from rerank_ops.transform.request import TransformOptions, build_request
 
 pytestmark = pytest.mark.e2e
 
@@ -125,16 +125,16 @@ def run_job(road: Road, name: str, input_uri: str, folder: Path) -> dict[str, li
     setup, sagemaker, s3 = BatchSetup.load(road.aws, DEPLOYMENT), road.aws.client("sagemaker"), road.aws.client("s3")
     output_uri = f"{setup.output_uri}/{name}"
     options = TransformOptions(instance_type=setup.instance_type)
-    transform_jobs.submit(
+    jobs.submit(
         sagemaker,
         build_request(name, model_name=setup.model_name, input_uri=input_uri, output_uri=output_uri, options=options),
     )
     pause = threading.Event()
-    job = transform_jobs.follow(
+    job = jobs.follow(
         sagemaker, s3, name, lambda *_: None, objects=2, poll_s=0.2, sleep=lambda seconds: pause.wait(seconds) and None
     )
     assert (job.status, job.failure_reason) == ("Completed", None)
-    files = transform_output.download(s3, output_uri, folder)
+    files = outputs.download(s3, output_uri, folder)
     return {file.name: [json.loads(line) for line in (folder / file.name).read_text().splitlines()] for file in files}
 
 

@@ -31,8 +31,8 @@ from rerank_ops.bench.padded_jina import PaddedJina
 from rerank_ops.bench.race import Lane
 from rerank_ops.cli import main
 from rerank_ops.commands import bench as bench_command
-from rerank_ops.comparing.random_checkpoint import make_random_checkpoint
-from rerank_ops.comparing.shapes import SHAPES
+from rerank_ops.comparison.random_checkpoint import make_random_checkpoint
+from rerank_ops.comparison.shapes import SHAPES
 from rerank_ops.errors import NotFound, Refused
 
 

@@ -16,7 +16,7 @@ from rerank_engine.reranker.engine import Reranker
 from rerank_engine.service.service import Service
 from rerank_engine.settings import Settings
 from rerank_ops import cli
-from rerank_ops.labelled import from_collection
+from rerank_ops.evaluation.labelled import from_collection
 
 DOCUMENTS = [f"{word} and {other}" for word in ("pods", "bananas", "scale", "rain") for other in ("sun", "tea", "ink")]
 

@@ -12,11 +12,11 @@ import torch
 
 from rerank_engine.models import recognise
 from rerank_ops import cli
-from rerank_ops.comparing import page, report, sample
-from rerank_ops.comparing.measure import Candidate, Measured, worker
-from rerank_ops.comparing.quality import Quality
-from rerank_ops.comparing.random_checkpoint import make_random_checkpoint
-from rerank_ops.comparing.shapes import SHAPES
+from rerank_ops.comparison import page, report, sample
+from rerank_ops.comparison.measure import Candidate, Measured, worker
+from rerank_ops.comparison.quality import Quality
+from rerank_ops.comparison.random_checkpoint import make_random_checkpoint
+from rerank_ops.comparison.shapes import SHAPES
 from rerank_ops.errors import Unfinished
 
 SMALL = {

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from rerank_ops.comparing import machine
-from rerank_ops.comparing.worker import peak_memory_bytes
+from rerank_ops.comparison import machine
+from rerank_ops.comparison.worker import peak_memory_bytes
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ import pytest
 
 from rerank_bundle.demo import make_demo_checkpoint
 from rerank_ops import cli
-from rerank_ops.comparing import measure as timing
-from rerank_ops.comparing import quality
+from rerank_ops.comparison import measure as timing
+from rerank_ops.comparison import quality
 from rerank_training.errors import ScorerError
 
 ONCE = ["--rounds", "1", "--requests", "1", "--passages", "1"]

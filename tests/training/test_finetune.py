@@ -12,8 +12,8 @@ from rerank_bundle.demo import make_demo_checkpoint
 from rerank_engine.reranker.engine import Reranker
 from rerank_engine.settings import Settings
 from rerank_ops.cli import main
-from rerank_ops.comparing.random_checkpoint import make_random_checkpoint
-from rerank_ops.comparing.shapes import SHAPES
+from rerank_ops.comparison.random_checkpoint import make_random_checkpoint
+from rerank_ops.comparison.shapes import SHAPES
 from rerank_training.distill import load_start
 from rerank_training.loop import score_pairs
 from rerank_training.pairs import PairTexts

@@ -231,7 +231,7 @@ def test_a_package_that_is_missing_comes_with_the_command_of_the_checkout(
 ) -> None:
     """Before anything is measured; the kit's own name is on no index, so that no tip says to install it by name."""
     folder, model = str(make_collection(size=4)), str(start)
-    monkeypatch.setattr("rerank_ops.comparing.measure.measure", None)
+    monkeypatch.setattr("rerank_ops.comparison.measure.measure", None)
     for package, command in (
         ("bm25s", ["compare", model, "--data", folder]),
         ("bm25s", ["evaluate", folder]),

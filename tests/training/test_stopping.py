@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from rerank_bundle.demo import make_demo_checkpoint
-from rerank_ops import training_run
 from rerank_ops.cli import main
+from rerank_ops.training import run
 from rerank_training import loop
 from rerank_training.state import Progress
 from rerank_training.stopping import Stop
@@ -36,7 +36,7 @@ def state(output: Path) -> dict[str, Any]:
 
 def signal_at(monkeypatch: pytest.MonkeyPatch, step: int, number: signal.Signals) -> None:
     """Sends this process a signal when a run reports that step."""
-    watch = training_run._watch
+    watch = run._watch
 
     def watching(*args: Any) -> Any:
         tell = watch(*args)
@@ -48,7 +48,7 @@ def signal_at(monkeypatch: pytest.MonkeyPatch, step: int, number: signal.Signals
 
         return told
 
-    monkeypatch.setattr(training_run, "_watch", watching)
+    monkeypatch.setattr(run, "_watch", watching)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -18,9 +18,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from rerank_ops.comparing.random_checkpoint import make_random_checkpoint
-from rerank_ops.comparing.sample import text
-from rerank_ops.comparing.shapes import SHAPES
+from rerank_ops.comparison.random_checkpoint import make_random_checkpoint
+from rerank_ops.comparison.sample import text
+from rerank_ops.comparison.shapes import SHAPES
 
 _TARGET = 1.3
 _PASSES = 2

@@ -6,8 +6,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from rerank_ops.bench.workload import Workload
-from rerank_ops.comparing.random_checkpoint import make_random_checkpoint
-from rerank_ops.comparing.shapes import SHAPES
+from rerank_ops.comparison.random_checkpoint import make_random_checkpoint
+from rerank_ops.comparison.shapes import SHAPES
 
 _VOCABULARY = 30_000  # as published tokenizers have it: otherwise words fall into more tokens than they should
 

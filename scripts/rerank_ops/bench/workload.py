@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from rerank_ops.comparing import sample
+from rerank_ops.comparison import sample
 from rerank_ops.errors import NotFound
 
 FIRST_STAGE = "bm25_k0.9_b0.4_top100.trec"

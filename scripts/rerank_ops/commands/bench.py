@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rerank_ops import console, outputs, progress
-from rerank_ops.comparing.shapes import SHAPES
+from rerank_ops.comparison.shapes import SHAPES
 from rerank_ops.errors import NotFound, Unfinished, Usage
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def add_parser(subparsers: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Races, reports, returns 0; errors are raised."""
     from rerank_ops.bench import model, results
-    from rerank_ops.comparing import machine
+    from rerank_ops.comparison import machine
 
     if args.model is not None and not (args.model / "config.json").is_file():
         raise NotFound(f"{args.model} has no config.json.", tip="Name a checkpoint folder, or leave --model away.")
@@ -158,7 +158,7 @@ def _served(
 
 def _family(args: argparse.Namespace) -> int:
     from rerank_ops.bench import family, results
-    from rerank_ops.comparing import machine
+    from rerank_ops.comparison import machine
 
     passages = _workloads(args)[-1]
     with progress.meter("bench") as report:

@@ -9,7 +9,7 @@ from rerank_ops.commands.package import OUTPUT
 from rerank_ops.errors import NotFound, Refused
 
 if TYPE_CHECKING:
-    from rerank_ops.labelled import Pair
+    from rerank_ops.evaluation.labelled import Pair
     from rerank_training.calibration import Fit, Quality
 
 DATA = """\
@@ -51,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
     import numpy as np
 
     from rerank_bundle.recalibrate import recalibrate
-    from rerank_ops.labelled import from_collection, from_file
+    from rerank_ops.evaluation.labelled import from_collection, from_file
     from rerank_training.calibration import cross_validated, fit, quality
 
     if args.top < 1:

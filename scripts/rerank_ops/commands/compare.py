@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rerank_ops import console, outputs, progress
-from rerank_ops.comparing.shapes import SHAPES
+from rerank_ops.comparison.shapes import SHAPES
 from rerank_ops.errors import Refused, Usage
 
 if TYPE_CHECKING:
-    from rerank_ops.comparing.measure import Candidate
+    from rerank_ops.comparison.measure import Candidate
 
 
 def add_parser(subparsers: Any) -> None:
@@ -51,8 +51,8 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Compares, reports, returns 0; errors are raised."""
-    from rerank_ops.comparing import machine, page, quality, report, sample
-    from rerank_ops.comparing.measure import measure
+    from rerank_ops.comparison import machine, page, quality, report, sample
+    from rerank_ops.comparison.measure import measure
 
     if not args.models and not args.random:
         raise Usage(
@@ -114,9 +114,9 @@ def candidates(models: list[str], shapes: list[str]) -> "Iterator[tuple[list[Can
         NotFound, BundleError: a model cannot be opened.
         Refused: one is named twice.
     """
-    from rerank_ops.comparing.measure import Candidate
-    from rerank_ops.comparing.random_checkpoint import make_random_checkpoint
-    from rerank_ops.comparing.sample import text
+    from rerank_ops.comparison.measure import Candidate
+    from rerank_ops.comparison.random_checkpoint import make_random_checkpoint
+    from rerank_ops.comparison.sample import text
     from rerank_ops.serving import model_folder
 
     with ExitStack() as opened:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from rerank_ops import console, outputs, progress
 from rerank_ops.aws import aws_options
 from rerank_ops.errors import Refused
-from rerank_ops.evaluating import PRECISIONS, opened, precisions
+from rerank_ops.evaluation.models import PRECISIONS, opened, precisions
 
 if TYPE_CHECKING:
     from rerank_training.beir import Collection
@@ -173,7 +173,7 @@ def _report(
     failed: BaseException | None,
 ) -> None:
     """The picture, then tables or JSON, of all that was measured."""
-    from rerank_ops import evaluation_report as reports
+    from rerank_ops.evaluation import report as reports
     from rerank_training import figures
 
     if args.plot:

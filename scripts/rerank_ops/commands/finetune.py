@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rerank_ops.training_options import data_options, loop_flags, loop_options
+from rerank_ops.training.options import data_options, loop_flags, loop_options
 
 if TYPE_CHECKING:
     from rerank_training.distill import RunOptions
@@ -44,7 +44,7 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Trains, reports, returns 0."""
-    from rerank_ops.training_run import carry_out
+    from rerank_ops.training.run import carry_out
 
     return carry_out(args, options(args))
 

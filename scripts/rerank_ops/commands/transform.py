@@ -4,8 +4,9 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from rerank_ops import console, transform_input
+from rerank_ops import console
 from rerank_ops.aws import Aws, aws_options
+from rerank_ops.transform import inputs
 
 EPILOG = """\
 Each input line is one request, {"id": …, "query": "…", "documents": ["…", …]}, and gets one output line, in order.
@@ -49,24 +50,25 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Does the verb; 1 when the job it is about has failed or was stopped."""
-    from rerank_ops import outputs, transforming
+    from rerank_ops import outputs
+    from rerank_ops.transform import actions
 
     if args.verb == "start":
         outputs.check_folder(Path(args.fetch) if args.fetch else None, "--fetch")
         if not args.input.startswith("s3://"):
-            transform_input.local_files(Path(args.input))
+            inputs.local_files(Path(args.input))
     if args.verb == "fetch":
         outputs.check_folder(Path(args.to or args.job), "--to")
     aws = Aws.from_args(args)
     if args.verb == "start":
-        return transforming.start(aws, args)
+        return actions.start(aws, args)
     if args.verb == "follow":
-        return transforming.follow(aws, args.job, as_json=args.json)
+        return actions.follow(aws, args.job, as_json=args.json)
     if args.verb == "fetch":
-        return transforming.fetch(aws, args.job, Path(args.to or args.job), as_json=args.json)
+        return actions.fetch(aws, args.job, Path(args.to or args.job), as_json=args.json)
     if args.verb == "stop":
-        return transforming.stop(aws, args.job, as_json=args.json)
-    return transforming.show_recent(aws, args.deployment, args.most, as_json=args.json)
+        return actions.stop(aws, args.job, as_json=args.json)
+    return actions.show_recent(aws, args.deployment, args.most, as_json=args.json)
 
 
 def _add_start(verbs: Any) -> None:

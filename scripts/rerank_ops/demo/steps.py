@@ -5,14 +5,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from rerank_ops import transform_input, transform_jobs, transform_output
 from rerank_ops.aws import Aws, deployment_parameters, parameter
 from rerank_ops.demo.data import requests
 from rerank_ops.demo.report import Ranking
 from rerank_ops.errors import Unfinished
 from rerank_ops.progress import meter
-from rerank_ops.transform_jobs import BatchSetup
-from rerank_ops.transform_request import TransformOptions, build_request
+from rerank_ops.transform import inputs, jobs, outputs
+from rerank_ops.transform.jobs import BatchSetup
+from rerank_ops.transform.request import TransformOptions, build_request
 
 TOLERANCE = 1e-5  # batch packs several records into one forward pass: sums are taken in another order
 
@@ -37,10 +37,10 @@ def rerank_in_s3(aws: Aws, deployment: str, folder: Path) -> list[str]:
         Unfinished: the job did not complete.
     """
     setup = BatchSetup.load(aws, deployment)
-    name = transform_jobs.new_job_name(deployment)
+    name = jobs.new_job_name(deployment)
     input_uri, output_uri = f"{setup.input_uri}/{name}/requests.jsonl", f"{setup.output_uri}/{name}"
     s3, sagemaker = aws.client("s3"), aws.client("sagemaker")
-    bucket, key = transform_input.parse_uri(input_uri)
+    bucket, key = inputs.parse_uri(input_uri)
     lines = "".join(json.dumps(request) + "\n" for request in requests())
     s3.put_object(Bucket=bucket, Key=key, Body=lines.encode())
     request = build_request(
@@ -51,12 +51,12 @@ def rerank_in_s3(aws: Aws, deployment: str, folder: Path) -> list[str]:
         options=TransformOptions(instance_type=setup.instance_type),
         kms_key_arn=setup.kms_key_arn,
     )
-    transform_jobs.submit(sagemaker, request)
+    jobs.submit(sagemaker, request)
     with meter(name) as report:
-        job = transform_jobs.follow(sagemaker, s3, name, report, objects=1, poll_s=transform_jobs.poll_seconds(aws))
+        job = jobs.follow(sagemaker, s3, name, report, objects=1, poll_s=jobs.poll_seconds(aws))
     if job.status != "Completed":
         raise Unfinished(f"{name} ended as {job.status}: {job.failure_reason}")
-    [written] = transform_output.download(s3, output_uri, folder)
+    [written] = outputs.download(s3, output_uri, folder)
     return (folder / written.name).read_text(encoding="utf-8").splitlines()
 
 

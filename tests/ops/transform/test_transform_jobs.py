@@ -8,9 +8,10 @@ import boto3
 import pytest
 from tests.ops.transform.conftest import BUCKET
 
-from rerank_ops import cli, transform_jobs
+from rerank_ops import cli
 from rerank_ops.aws import Aws
-from rerank_ops.transform_jobs import Job
+from rerank_ops.transform import jobs
+from rerank_ops.transform.jobs import Job
 
 
 def test_fetch_counts_errors_and_keeps_folders(
@@ -73,18 +74,14 @@ def test_follow_ends_with_the_job(requests_file: Path, capsys: pytest.CaptureFix
 def test_following_shows_files_as_they_are_written(monkeypatch: pytest.MonkeyPatch) -> None:
     """Progress is the share of input files that have their output."""
     states = iter(["InProgress", "InProgress", "Failed"])
-    monkeypatch.setattr(
-        transform_jobs, "describe", lambda *_: Job("j", next(states), output_uri=f"s3://{BUCKET}/output/j")
-    )
+    monkeypatch.setattr(jobs, "describe", lambda *_: Job("j", next(states), output_uri=f"s3://{BUCKET}/output/j"))
     shown: list[tuple[float | None, str]] = []
     put = iter(["a.out", "b.out"])
 
     def work(_: float) -> None:
         boto3.client("s3").put_object(Bucket=BUCKET, Key=f"output/j/{next(put)}", Body=b"{}")
 
-    job = transform_jobs.follow(
-        None, boto3.client("s3"), "j", lambda f, n: shown.append((f, n)), objects=2, poll_s=0, sleep=work
-    )
+    job = jobs.follow(None, boto3.client("s3"), "j", lambda f, n: shown.append((f, n)), objects=2, poll_s=0, sleep=work)
 
     assert job.status == "Failed"
     assert [0.0, 0.5, 1.0] == [fraction for fraction, _ in shown]
@@ -111,9 +108,9 @@ def test_the_deployments_jobs_are_listed_newest_first(requests_file: Path, capsy
 
 def test_job_names_are_accepted_by_sagemaker_and_never_repeat() -> None:
     """Even for the longest name a deployment may have."""
-    names = {transform_jobs.new_job_name("d" * 30) for _ in range(20)}
+    names = {jobs.new_job_name("d" * 30) for _ in range(20)}
 
-    assert all(transform_jobs.re.fullmatch(r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}", name) for name in names)
+    assert all(jobs.re.fullmatch(r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}", name) for name in names)
     assert len(names) > 15
 
 
@@ -121,4 +118,4 @@ def test_waiting_is_short_on_this_machine_and_long_on_aws() -> None:
     """A local job takes a second, instances take minutes to start."""
     local = Aws(local_env={"AWS_ENDPOINT_URL": "http://127.0.0.1:5000"})
 
-    assert transform_jobs.poll_seconds(local) < 1 < 10 < transform_jobs.poll_seconds(Aws())
+    assert jobs.poll_seconds(local) < 1 < 10 < jobs.poll_seconds(Aws())

@@ -5,12 +5,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from rerank_ops import console, transform_input, transform_jobs, transform_output
+from rerank_ops import console
 from rerank_ops.aws import Aws
 from rerank_ops.errors import Refused
 from rerank_ops.progress import meter
-from rerank_ops.transform_jobs import BatchSetup, Job
-from rerank_ops.transform_request import TransformOptions, build_request
+from rerank_ops.transform import inputs, jobs, outputs
+from rerank_ops.transform.jobs import BatchSetup, Job
+from rerank_ops.transform.request import TransformOptions, build_request
 
 _MOST_FAULTS = 5
 
@@ -18,7 +19,7 @@ _MOST_FAULTS = 5
 def start(aws: Aws, args: argparse.Namespace) -> int:
     """Checks, uploads, submits; follows and fetches if asked."""
     setup = BatchSetup.load(aws, args.deployment)
-    name = args.name or transform_jobs.new_job_name(args.deployment)
+    name = args.name or jobs.new_job_name(args.deployment)
     options = _options(args, setup)
     output_uri = (args.output or f"{setup.output_uri}/{name}").rstrip("/")
     input_uri = args.input if args.input.startswith("s3://") else f"{setup.input_uri}/{name}"
@@ -34,9 +35,9 @@ def start(aws: Aws, args: argparse.Namespace) -> int:
             tags={"rerank:deployment": setup.deployment},
         )
 
-    transform_jobs.check(request(options))  # before anything is uploaded
+    jobs.check(request(options))  # before anything is uploaded
     source = _source(aws, args.input, input_uri, setup, options)
-    transform_jobs.submit(aws.client("sagemaker"), request(replace(options, compression=source.compression)))
+    jobs.submit(aws.client("sagemaker"), request(replace(options, compression=source.compression)))
     console.talk(f"Started {name}: {source.objects} file(s) of {source.uri} on {options.instance_type}.")
     if args.fetch:
         code = follow(aws, name, objects=source.objects)
@@ -51,11 +52,9 @@ def follow(aws: Aws, name: str, *, objects: int | None = None, as_json: bool | N
     """Waits for the end. `as_json` None leaves stdout to the caller."""
     sagemaker, s3 = aws.client("sagemaker"), aws.client("s3")
     if objects is None:
-        objects = transform_input.look_up(s3, transform_jobs.describe(sagemaker, name).input_uri).objects
+        objects = inputs.look_up(s3, jobs.describe(sagemaker, name).input_uri).objects
     with meter(name) as report:
-        job = transform_jobs.follow(
-            sagemaker, s3, name, report, objects=objects, poll_s=transform_jobs.poll_seconds(aws)
-        )
+        job = jobs.follow(sagemaker, s3, name, report, objects=objects, poll_s=jobs.poll_seconds(aws))
     return _conclude(aws, job, as_json=as_json)
 
 
@@ -64,10 +63,10 @@ def fetch(aws: Aws, name: str, folder: Path, *, as_json: bool, conclude: bool = 
 
     A file with fewer or more records than its input has lines is an error, whatever SageMaker says of the job.
     """
-    job = transform_jobs.describe(aws.client("sagemaker"), name)
+    job = jobs.describe(aws.client("sagemaker"), name)
     s3 = aws.client("s3")
-    files = transform_output.download(s3, job.output_uri, folder)
-    wrong = transform_output.incomplete(s3, job.input_uri, files, compressed=job.compressed) if job.by_line else []
+    files = outputs.download(s3, job.output_uri, folder)
+    wrong = outputs.incomplete(s3, job.input_uri, files, compressed=job.compressed) if job.by_line else []
     errors = sum(file.errors for file in files)
     if as_json:
         listed = [
@@ -89,21 +88,21 @@ def fetch(aws: Aws, name: str, folder: Path, *, as_json: bool, conclude: bool = 
 def stop(aws: Aws, name: str, *, as_json: bool) -> int:
     """Asks SageMaker to stop the job."""
     sagemaker = aws.client("sagemaker")
-    transform_jobs.describe(sagemaker, name)
+    jobs.describe(sagemaker, name)
     sagemaker.stop_transform_job(TransformJobName=name)
     if as_json:
-        console.emit({"job": name, "status": transform_jobs.describe(sagemaker, name).status})
+        console.emit({"job": name, "status": jobs.describe(sagemaker, name).status})
     console.talk(f"{name} is being stopped; files already written stay.")
     return 0
 
 
 def show_recent(aws: Aws, deployment: str, most: int, *, as_json: bool) -> int:
     """The deployment's latest jobs."""
-    jobs = transform_jobs.recent(aws.client("sagemaker"), deployment, most)
+    latest = jobs.recent(aws.client("sagemaker"), deployment, most)
     if as_json:
-        console.emit([{"job": job.name, "status": job.status, "created": job.created} for job in jobs])
+        console.emit([{"job": job.name, "status": job.status, "created": job.created} for job in latest])
         return 0
-    rows = [(job.name, job.status, f"{job.created:%Y-%m-%d %H:%M}" if job.created else None) for job in jobs]
+    rows = [(job.name, job.status, f"{job.created:%Y-%m-%d %H:%M}" if job.created else None) for job in latest]
     console.table(("job", "status", "created"), rows)
     return 0
 
@@ -123,15 +122,13 @@ def _options(args: argparse.Namespace, setup: BatchSetup) -> TransformOptions:
     )
 
 
-def _source(
-    aws: Aws, given: str, input_uri: str, setup: BatchSetup, options: TransformOptions
-) -> transform_input.Source:
+def _source(aws: Aws, given: str, input_uri: str, setup: BatchSetup, options: TransformOptions) -> inputs.Source:
     s3 = aws.client("s3")
     if given.startswith("s3://"):
-        return transform_input.look_up(s3, input_uri)
+        return inputs.look_up(s3, input_uri)
     path = Path(given)
-    files = transform_input.local_files(path)
-    found = transform_input.inspect(files)
+    files = inputs.local_files(path)
+    found = inputs.inspect(files)
     limit = options.max_payload_mb * 2**20
     if limit and found.longest_bytes > limit:
         raise Refused(
@@ -152,7 +149,7 @@ def _source(
     if len(found.faults) > _MOST_FAULTS:
         console.warn(f"{len(found.faults) - _MOST_FAULTS:,} more such lines.")
     console.talk(f"Uploading {found.records:,} records in {len(files)} file(s) to {input_uri}.")
-    return transform_input.upload(s3, files, path, input_uri, setup.kms_key_arn)
+    return inputs.upload(s3, files, path, input_uri, setup.kms_key_arn)
 
 
 def _conclude(aws: Aws, job: Job, *, as_json: bool | None) -> int:
@@ -165,7 +162,7 @@ def _conclude(aws: Aws, job: Job, *, as_json: bool | None) -> int:
         logs = "log group /aws/sagemaker/TransformJobs, streams that start with its name"
         tip = f"Its logs: {f'rerank local logs {job.name}' if aws.local else logs}"
         console.error(f"{job.name} failed: {job.failure_reason or 'SageMaker gives no reason'}", tip)
-    elif job.status in transform_jobs.FINAL:
+    elif job.status in jobs.FINAL:
         console.talk(f"{job.name}: {job.status}.")
     else:
         console.talk(f"{job.name}: {job.status}. Files appear as they are finished.")

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from rerank_ops.comparing.measure import Candidate
+from rerank_ops.comparison.measure import Candidate
 from rerank_ops.errors import Missing
 from rerank_ops.progress import Meter, Pace
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from statistics import median, quantiles
 from typing import Any
 
-from rerank_ops.comparing.sample import Request
+from rerank_ops.comparison.sample import Request
 from rerank_ops.errors import Unfinished
 
 Report = Callable[[float, str], None]
@@ -166,7 +166,7 @@ class Worker:
 @contextmanager
 def worker(candidate: Candidate) -> Iterator[Worker]:
     """A worker that has loaded its model; its process is ended afterwards."""
-    command = [sys.executable, "-m", "rerank_ops.comparing.worker", str(candidate.folder)]
+    command = [sys.executable, "-m", "rerank_ops.comparison.worker", str(candidate.folder)]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="utf-8"
     ) as process:

@@ -1,4 +1,4 @@
-"""One model in a process of its own: `python -m rerank_ops.comparing.worker FOLDER`.
+"""One model in a process of its own: `python -m rerank_ops.comparison.worker FOLDER`.
 
 A line of JSON in, a line of JSON out. The first line out describes the model; then each list of requests
 [[query, [passage, …]], …] is answered with the seconds each took, and `null` with the memory the process has needed.

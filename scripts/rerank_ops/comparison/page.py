@@ -2,8 +2,8 @@
 
 from html import escape
 
-from rerank_ops.comparing.measure import Measured
-from rerank_ops.comparing.report import Comparison, headers, rows
+from rerank_ops.comparison.measure import Measured
+from rerank_ops.comparison.report import Comparison, headers, rows
 
 STYLE = """
 :root { color-scheme: light dark; --ink: #1b2430; --soft: #5c6b7a; --line: #d9dfe6; --bar: #2f6f9f; --paper: #fff; }

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rerank_ops.comparing.shapes import Shape, TokenizerKind
+from rerank_ops.comparison.shapes import Shape, TokenizerKind
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer

@@ -11,8 +11,8 @@ from typing import Any, Self
 from rerank_ops.aws import Aws, deployment_parameters, parameter
 from rerank_ops.errors import NotFound, Refused
 from rerank_ops.progress import Meter
-from rerank_ops.transform_output import list_outputs
-from rerank_ops.transform_request import problems
+from rerank_ops.transform.outputs import list_outputs
+from rerank_ops.transform.request import problems
 
 FINAL = frozenset({"Completed", "Failed", "Stopped"})
 # botocore's own waiter asks once a minute and gives up after an hour.

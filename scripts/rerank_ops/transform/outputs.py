@@ -10,7 +10,7 @@ from typing import Any
 
 from rerank_local.data.transform.files import output_name
 from rerank_ops.errors import Refused
-from rerank_ops.transform_input import parse_uri
+from rerank_ops.transform.inputs import parse_uri
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rerank_ops.comparing.measure import Measured
-from rerank_ops.comparing.quality import Quality
+from rerank_ops.comparison.measure import Measured
+from rerank_ops.comparison.quality import Quality
 
 SIZES = ("model", "M weights", "layers", "window", "disk MB", "peak MB")
 SPEEDS = ("pairs/s", "speed ×", "p50 ms", "p95 ms")

@@ -1,0 +1,1 @@
+"""What `rerank evaluate` and `rerank calibrate` run on and show."""

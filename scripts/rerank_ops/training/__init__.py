@@ -1,0 +1,1 @@
+"""What `rerank distill`, `rerank finetune` and `rerank train` share."""
