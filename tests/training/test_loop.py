@@ -84,8 +84,8 @@ def test_mixed_precision_computes_in_bf16_and_learns_in_fp32(pairs_file: Path, t
 
 
 def door() -> Any:
-    """training/train.py, what SageMaker starts."""
-    spec = importlib.util.spec_from_file_location("train_door", ROOT / "training" / "train.py")
+    """scripts/train.py, what SageMaker starts."""
+    spec = importlib.util.spec_from_file_location("train_door", ROOT / "scripts" / "train.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)

@@ -16,8 +16,8 @@ from moto import mock_aws
 
 from rerank_infra.batch_bucket import TRAINING_PREFIX
 from rerank_ops.cli import main
+from rerank_ops.training.job import JobOptions, container_arguments, source_archive, training_request
 from rerank_training.errors import RunError
-from rerank_training.job import JobOptions, container_arguments, source_archive, training_request
 
 ROOT = Path(__file__).parents[2]
 ROLE = "arn:aws:iam::123456789012:role/training"

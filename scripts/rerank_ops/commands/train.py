@@ -10,7 +10,7 @@ from rerank_ops.aws import Aws, aws_options, deployment_parameters
 from rerank_ops.errors import Missing, NotFound, Unfinished, Usage
 
 if TYPE_CHECKING:
-    from rerank_training.job import JobOptions
+    from rerank_ops.training.job import JobOptions
 
 ROOT = Path(__file__).resolve().parents[3]
 POLL_S = 20
@@ -48,8 +48,8 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Submits (or prints) the job; returns 0."""
+    from rerank_ops.training.job import CHECKPOINTS, DOOR, MODEL, container_arguments, source_archive, training_request
     from rerank_training.checkpoints import DEMO, checkpoint_folder
-    from rerank_training.job import CHECKPOINTS, DOOR, MODEL, container_arguments, source_archive, training_request
 
     if not (ROOT / DOOR).is_file():
         raise Missing(
@@ -143,7 +143,7 @@ def _replaced(argv: list[str], flag: str, value: str) -> list[str]:
 
 def _job(args: argparse.Namespace, aws: Aws) -> "JobOptions":
     from rerank_infra.image import TRAINING_REPOSITORY, aws_repository
-    from rerank_training.job import CPU_TAG, GPU_TAG, JobOptions
+    from rerank_ops.training.job import CPU_TAG, GPU_TAG, JobOptions
 
     region = aws.session().region_name or "us-east-1"
     published = {} if args.role and args.bucket else deployment_parameters(aws, args.deployment)

