@@ -74,7 +74,8 @@ def test_the_wheel_carries_the_files_that_commands_need(wheel: Path) -> None:
     assert expected == carried
     assert [] == differing
     assert [] == [name for name in names if "__pycache__" in name]
-    assert {"rerank_bundle", "rerank_client", "rerank_engine", "rerank_infra", "rerank_ops", "rerank_training"} == {
+    rooms = {"bundle", "client", "engine", "infra", "local", "ops", "training"}
+    assert {f"rerank_{room}" for room in rooms} == {
         name.partition("/")[0] for name in names if ".dist-info" not in name
     }
 

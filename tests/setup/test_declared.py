@@ -16,6 +16,7 @@ EXTRAS = {
     "packaging": ["package"],
     "infra": ["infra"],
     "client": ["client"],
+    "local": ["local"],
     "training": ["teacher"],
     "scripts": ["bench"],
     "tests": ["dev", "fuzz"],
